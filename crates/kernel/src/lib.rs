@@ -1,0 +1,28 @@
+//! The words everyone in Kijun shares: ids, principals, usage, money, limits, the catalogue of
+//! providers and models, the record of a call, and the two effects passed in from outside (clock
+//! and randomness).
+//!
+//! May know: nothing but itself. Must never do: I/O, SQL, HTTP, or depend on another crate of the
+//! house.
+
+pub mod call;
+pub mod catalog;
+pub mod clock;
+pub mod id;
+pub mod limit;
+pub mod money;
+pub mod operation;
+pub mod principal;
+pub mod rng;
+pub mod usage;
+
+pub use call::{CallRecord, Outcome};
+pub use clock::{Clock, SharedClock, SystemClock, Timestamp};
+pub use id::{
+    AdminKeyId, ApiKeyId, LimitId, OrganizationId, ProjectId, RequestId, ServiceAccountId,
+};
+pub use money::Money;
+pub use operation::Operation;
+pub use principal::{Principal, Role, Scope};
+pub use rng::{Rng, SharedRng, SystemRng};
+pub use usage::Usage;

@@ -1,0 +1,2 @@
+//! kijun
+fn main() {}
