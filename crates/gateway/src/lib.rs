@@ -1,1 +1,37 @@
-//! gateway
+//! The life of a call, one file per phase:
+//!
+//! ```text
+//! arrive -> identify -> admit -> route -> call -> settle
+//! ```
+//!
+//! One value moves through states whose constructors are private to their phase, so a provider
+//! cannot be handed a call that was not admitted, and no admitted call ends without its record.
+//! The hot path reads an in-memory [`snapshot`] and touches no database; records go to the local
+//! [`journal`].
+//!
+//! May know: the domain crates below it. Must never do: SQL, HTTP as a server, content in logs.
+
+pub mod admit;
+pub mod arrive;
+pub mod call;
+pub mod catalog;
+pub mod discovery;
+pub mod identify;
+pub mod idempotency;
+pub mod journal;
+pub mod price;
+pub mod refresh;
+pub mod refusal;
+pub mod retry;
+pub mod route;
+pub mod settle;
+pub mod snapshot;
+pub mod spine;
+pub mod stream;
+pub mod target;
+pub mod tokenizer;
+
+pub use arrive::Inbound;
+pub use identify::Identified;
+pub use refusal::Refusal;
+pub use spine::{Gateway, GatewayConfig, Reply, ReplyBody};

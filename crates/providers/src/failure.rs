@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use kernel::Operation;
 use kernel::catalog::FailureClass;
 
 /// A call that brought no answer. What the provider itself said is kept, so that the client sees
@@ -15,7 +16,7 @@ pub struct Failure {
     /// credentials, no content, no internal addresses.
     pub message: String,
     /// What the provider said, in OpenAI's error envelope; `None` if it never spoke.
-    pub said: Option<Said>,
+    pub said: Option<Box<Said>>,
 }
 
 /// A provider's own error response.
@@ -35,6 +36,11 @@ impl Failure {
         Self { class, message: message.into(), said: None }
     }
 
+    /// An operation that the provider does not have.
+    pub fn unsupported(operation: Operation) -> Self {
+        Self::silent(FailureClass::Unsupported, format!("this provider has no {operation}"))
+    }
+
     /// A request that this provider cannot express: the client's `param` and why.
     pub fn inexpressible(class: FailureClass, param: &str, message: &str) -> Self {
         let body = serde_json::json!({"error": {
@@ -43,11 +49,11 @@ impl Failure {
         Self {
             class,
             message: message.to_owned(),
-            said: Some(Said {
+            said: Some(Box::new(Said {
                 status: StatusCode::BAD_REQUEST,
                 headers: HeaderMap::new(),
                 body: Bytes::from(body.to_string()),
-            }),
+            })),
         }
     }
 }

@@ -7,15 +7,44 @@
 //! To add one: a file here, a word in the `rack!` line below (docs/adding-a-provider.md).
 
 pub mod answer;
+mod compatible;
+pub mod config;
+mod date;
+mod events;
+mod exchange;
 pub mod failure;
+mod json;
 pub mod outbound;
+mod quirks;
+pub mod rack;
+mod reasoning;
+mod single;
+mod targets;
+mod translated;
+pub mod transport;
+mod vectors;
 
 pub use answer::{Answer, AnswerBody, EventStream, StreamBreak};
+pub use config::ConfigError;
 pub use failure::Failure;
 pub use outbound::Outbound;
+pub use rack::Rack;
+pub use transport::{Transport, TransportConfig};
 
 use futures_util::future::BoxFuture;
 use kernel::Operation;
+
+/// Makes a module of each kind of provider, and the table that the rack looks them up in.
+macro_rules! rack {
+    (dyn Provider: $($kind:ident),+ $(,)?) => {
+        $(pub mod $kind;)+
+
+        /// Every kind by its name.
+        const KINDS: &[(&str, rack::Build)] = &[$((stringify!($kind), $kind::build)),+];
+    };
+}
+
+rack!(dyn Provider: anthropic, azure, gemini, ollama, openai, sim);
 
 /// A place that answers calls: one configured provider.
 pub trait Provider: Send + Sync + std::fmt::Debug {

@@ -1,2 +1,34 @@
-//! kijun
-fn main() {}
+//! The binary `kijun`: reads the configuration, wires the house together in `app.rs`, serves, and
+//! administers from the shell.
+//!
+//! May know: everything. Must never do: decide anything that a crate below could decide.
+
+mod app;
+mod banner;
+mod cli;
+mod config;
+mod data_dir;
+mod listen;
+mod local_servers;
+mod logs;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+// Measured against the system's allocator in docs/performance.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    let environment = config::Environment::of_process();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::fail(&format!("the runtime cannot start: {error}")),
+    };
+    match runtime.block_on(cli::run(arguments, environment)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::fail(&error.to_string()),
+    }
+}

@@ -1,0 +1,150 @@
+//! Reads request bodies: bounded in bytes and time, and decompressed within the same bound.
+
+use std::io::Read;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
+
+use crate::App;
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// More bytes than allowed, as sent or when decompressed.
+    #[error("the request body is larger than {limit} bytes; send less, or raise server.max_body_bytes")]
+    TooLarge {
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The client was too slow.
+    #[error("the request body did not arrive within {secs} seconds; send it again")]
+    TooSlow {
+        /// How long it had.
+        secs: u64,
+    },
+    /// The client broke off, or its framing is wrong.
+    #[error("the request body could not be read to its end; send it again")]
+    Broken,
+    /// It does not decompress.
+    #[error("the request body is no valid `{encoding}`; check Content-Encoding")]
+    NotEncoded {
+        /// What `Content-Encoding` said.
+        encoding: &'static str,
+    },
+    /// A `Content-Encoding` we do not read.
+    #[error("Content-Encoding `{encoding}` is not supported; use gzip, deflate, br, zstd or none")]
+    UnknownEncoding {
+        /// What `Content-Encoding` said.
+        encoding: String,
+    },
+}
+
+impl BodyError {
+    /// The HTTP status that says so.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::TooLarge { .. } => 413,
+            Self::TooSlow { .. } => 408,
+            Self::Broken | Self::NotEncoded { .. } => 400,
+            Self::UnknownEncoding { .. } => 415,
+        }
+    }
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// [`BodyError`]
+pub async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
+    let limit = app.max_body_bytes;
+    let too_slow = BodyError::TooSlow { secs: app.body_timeout.as_secs() };
+    let raw = tokio::time::timeout(app.body_timeout, gather(body, limit))
+        .await
+        .map_err(|_| too_slow)??;
+    match headers.get(header::CONTENT_ENCODING) {
+        None => Ok(raw),
+        Some(encoding) => decode(encoding.to_str().unwrap_or_default(), raw, limit),
+    }
+}
+
+async fn gather(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    let mut first: Option<Bytes> = None;
+    let mut joined = BytesMut::new();
+    let mut size = 0usize;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+        size += data.len();
+        if size > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        // Most bodies are one piece and need no copy.
+        match first.take() {
+            None if joined.is_empty() => first = Some(data),
+            earlier => {
+                joined.extend_from_slice(&earlier.unwrap_or_default());
+                joined.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| joined.freeze()))
+}
+
+fn decode(encoding: &str, raw: Bytes, limit: usize) -> Result<Bytes, BodyError> {
+    let encoding = encoding.trim().to_ascii_lowercase();
+    match encoding.as_str() {
+        "" | "identity" => Ok(raw),
+        "gzip" | "x-gzip" => drain(flate2::read::MultiGzDecoder::new(&*raw), "gzip", limit),
+        "deflate" => drain(flate2::read::ZlibDecoder::new(&*raw), "deflate", limit),
+        "br" => drain(brotli_decompressor::Decompressor::new(&*raw, 4096), "br", limit),
+        "zstd" => {
+            let not_encoded = |_| BodyError::NotEncoded { encoding: "zstd" };
+            let decoder = ruzstd::decoding::StreamingDecoder::new(&*raw).map_err(not_encoded)?;
+            drain(decoder, "zstd", limit)
+        }
+        _ => Err(BodyError::UnknownEncoding { encoding: encoding.chars().take(50).collect() }),
+    }
+}
+
+/// Decompresses, but never more than the bound: a small body that grows without end is refused.
+fn drain(decoder: impl Read, encoding: &'static str, limit: usize) -> Result<Bytes, BodyError> {
+    let mut out = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    decoder.take(most).read_to_end(&mut out).map_err(|_| BodyError::NotEncoded { encoding })?;
+    if out.len() > limit { Err(BodyError::TooLarge { limit }) } else { Ok(out.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn gzip(data: &[u8]) -> Bytes {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    #[test]
+    fn a_compressed_body_is_read() {
+        assert_eq!(decode("gzip", gzip(b"{}"), 10).unwrap(), "{}");
+        assert_eq!(decode("identity", "{}".into(), 10).unwrap(), "{}");
+    }
+
+    #[test]
+    fn a_bomb_is_refused_at_the_bound() {
+        let bomb = gzip(&vec![0; 10_000_000]);
+        assert!(bomb.len() < 20_000);
+        assert!(matches!(decode("gzip", bomb, 1_000), Err(BodyError::TooLarge { limit: 1_000 })));
+    }
+
+    #[test]
+    fn what_is_not_compressed_says_so() {
+        for encoding in ["gzip", "deflate", "br", "zstd"] {
+            let error = decode(encoding, "plain text, at some length".into(), 1_000).unwrap_err();
+            assert_eq!(error.status(), 400, "{encoding}");
+        }
+        assert_eq!(decode("lzma", "x".into(), 10).unwrap_err().status(), 415);
+    }
+}

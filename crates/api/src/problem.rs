@@ -1,0 +1,237 @@
+//! Every refusal as HTTP: its status, OpenAI's error envelope, and the headers that say when to
+//! try again.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use gateway::Refusal;
+use gateway::catalog::CatalogError;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use identity::AdministrationError;
+use kernel::catalog::FailureClass;
+use providers::Failure;
+use store::StoreError;
+use wire::error::ErrorBody;
+
+use crate::body::BodyError;
+use crate::v1::put_limits;
+
+/// A response that is an error.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    headers: Box<HeaderMap>,
+    body: Vec<u8>,
+}
+
+impl Problem {
+    /// An error in OpenAI's envelope.
+    pub fn new(status: u16, kind: &str, code: Option<&str>, message: impl Into<String>) -> Self {
+        let body = ErrorBody {
+            message: message.into(),
+            kind: kind.to_owned(),
+            param: None,
+            code: code.map(str::to_owned),
+        };
+        Self::of(status, &body)
+    }
+
+    /// A mistake in a field of the request.
+    pub fn invalid(param: &str, message: impl Into<String>) -> Self {
+        let body = ErrorBody {
+            message: message.into(),
+            kind: "invalid_request_error".to_owned(),
+            param: Some(param.to_owned()),
+            code: None,
+        };
+        Self::of(400, &body)
+    }
+
+    fn of(status: u16, body: &ErrorBody) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, headers: Box::default(), body: body.to_json() }
+    }
+
+    /// Tells the client when to try again.
+    fn retry_after(mut self, after: std::time::Duration) -> Self {
+        // Whole seconds for everyone, milliseconds for the official SDKs; never too early.
+        let millis = after.as_millis().max(1);
+        self.headers.insert(header::RETRY_AFTER, number(millis.div_ceil(1_000)));
+        self.headers.insert("retry-after-ms", number(millis));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = *self.headers;
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (status, message) = (refusal.status(), refusal.to_string());
+        let invalid = "invalid_request_error";
+        match refusal {
+            Refusal::Identity(error) => {
+                let mut problem = Self::new(status, invalid, error.code(), message);
+                let challenge = HeaderValue::from_static("Bearer");
+                problem.headers.insert(header::WWW_AUTHENTICATE, challenge);
+                problem
+            }
+            Refusal::NotAProjectKey => {
+                Self::new(status, invalid, Some("admin_key_not_allowed"), message)
+            }
+            Refusal::Request(body) => Self::of(status, &body),
+            Refusal::ModelNotFound { .. } => of_model(status, "model_not_found", message),
+            Refusal::OperationUnsupported { .. } => {
+                of_model(status, "operation_not_supported", message)
+            }
+            Refusal::Admission(refusal) => from_admission(&refusal, status),
+            Refusal::IdempotencyInProgress => {
+                Self::new(status, invalid, Some("idempotency_key_in_progress"), message)
+                    .retry_after(std::time::Duration::from_secs(1))
+            }
+            Refusal::IdempotencyMismatch => {
+                Self::new(status, invalid, Some("idempotency_key_reused"), message)
+            }
+            Refusal::NoTarget { .. } => {
+                Self::new(status, "server_error", Some("no_provider_available"), message)
+                    .retry_after(std::time::Duration::from_secs(1))
+            }
+            Refusal::Stopping => Self::new(status, "server_error", Some("stopping"), message)
+                .retry_after(std::time::Duration::from_secs(1)),
+            Refusal::Upstream(failure) => from_failure(failure, status),
+        }
+    }
+}
+
+fn of_model(status: u16, code: &str, message: String) -> Problem {
+    let body = ErrorBody {
+        message,
+        kind: "invalid_request_error".to_owned(),
+        param: Some("model".to_owned()),
+        code: Some(code.to_owned()),
+    };
+    Problem::of(status, &body)
+}
+
+fn from_admission(refusal: &admission::Refusal, status: u16) -> Problem {
+    let message = refusal.to_string();
+    let mut problem = match refusal {
+        admission::Refusal::LimitReached(_) => {
+            Problem::new(status, "rate_limit_error", Some(refusal.code()), message)
+        }
+        admission::Refusal::TooLarge(_) => {
+            Problem::new(status, "invalid_request_error", Some(refusal.code()), message)
+        }
+        admission::Refusal::ModelNotAllowed { .. } => of_model(status, refusal.code(), message),
+    };
+    if let admission::Refusal::LimitReached(reached) = refusal {
+        put_limits(&mut problem.headers, &reached.headers);
+    }
+    match refusal.retry_after() {
+        Some(after) => problem.retry_after(after),
+        None => problem,
+    }
+}
+
+/// What the provider said, as it said it; else what happened to it.
+fn from_failure(failure: Failure, status: u16) -> Problem {
+    match failure.said {
+        Some(said) if said.status.as_u16() == status => {
+            Problem { status: said.status, headers: Box::new(said.headers), body: said.body.to_vec() }
+        }
+        _ => {
+            let code = match failure.class {
+                FailureClass::Unauthorized => "upstream_unauthorized",
+                FailureClass::Timeout => "upstream_timeout",
+                FailureClass::Connection => "upstream_unreachable",
+                _ => "upstream_error",
+            };
+            Problem::new(status, "server_error", Some(code), failure.message)
+        }
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        Self::new(error.status(), "invalid_request_error", None, error.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        let invalid = "invalid_request_error";
+        match error {
+            StoreError::NotFound { .. } => Self::new(404, invalid, Some("not_found"), message),
+            StoreError::Conflict { .. } => Self::new(409, invalid, Some("conflict"), message),
+            StoreError::Invalid { what, .. } => Self::invalid(what, message),
+            StoreError::OutOfScope { .. } => Self::new(403, invalid, Some("out_of_scope"), message),
+            // What a database says is for the operator.
+            error => {
+                tracing::error!(%error, "a request failed on the database");
+                Self::new(503, "server_error", Some("database_unavailable"), "the database does not answer; try again")
+                    .retry_after(std::time::Duration::from_secs(1))
+            }
+        }
+    }
+}
+
+impl From<AdministrationError> for Problem {
+    fn from(error: AdministrationError) -> Self {
+        let message = error.to_string();
+        match error {
+            AdministrationError::Invalid { field, .. } => Self::invalid(field, message),
+            AdministrationError::LastAdminKey { .. } | AdministrationError::LastProject { .. } => {
+                Self::new(409, "invalid_request_error", Some("last_one"), message)
+            }
+            AdministrationError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CatalogError> for Problem {
+    fn from(error: CatalogError) -> Self {
+        let message = error.to_string();
+        match error {
+            CatalogError::Invalid { param, .. } => Self::invalid(param, message),
+            CatalogError::DefinedElsewhere { .. } => {
+                Self::new(409, "invalid_request_error", Some("defined_elsewhere"), message)
+            }
+            CatalogError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// No route of this path.
+pub async fn no_such_route(method: Method, uri: Uri) -> Problem {
+    let message = format!("Invalid URL ({method} {})", uri.path());
+    Problem::new(404, "invalid_request_error", Some("unknown_url"), message)
+}
+
+/// A route of this path, but not by this method.
+pub async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    let message = format!("Not allowed to {method} on {}", uri.path());
+    Problem::new(405, "invalid_request_error", Some("method_not_allowed"), message)
+}
+
+/// A bug of ours.
+pub(crate) fn internal() -> Response {
+    let message = "Kijun made a mistake while it answered; its log says more under this request's id";
+    Problem::new(500, "server_error", Some("internal_error"), message).into_response()
+}
+
+/// The outermost layer was left out: a bug of ours.
+pub(crate) fn no_arrival() -> Problem {
+    Problem::new(500, "server_error", Some("internal_error"), "the request has no id")
+}
+
+fn number(value: u128) -> HeaderValue {
+    HeaderValue::from(u64::try_from(value).unwrap_or(u64::MAX))
+}

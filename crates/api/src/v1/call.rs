@@ -1,0 +1,71 @@
+//! What the verbs that reach a model share: from an HTTP request to the gateway and back.
+
+use axum::body::Body;
+use axum::response::Response;
+use gateway::{Inbound, Reply, ReplyBody};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use kernel::Operation;
+
+use crate::credential::credential;
+use crate::edge::Arrival;
+use crate::problem::{self, Problem};
+use crate::{App, body};
+
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Answers one call to a model.
+pub(super) async fn call(
+    app: &App,
+    operation: Operation,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    let (parts, incoming) = request.into_parts();
+    let identified = app.gateway.identify(credential(&parts.headers))?;
+    let body = body::read(app, &parts.headers, incoming).await?;
+    let arrival = parts.extensions.get::<Arrival>().ok_or_else(problem::no_arrival)?;
+    let inbound = Inbound {
+        id: arrival.id.clone(),
+        arrived: arrival.at,
+        operation,
+        headers: parts.headers,
+        body,
+    };
+    let reply = app.gateway.answer(identified, inbound).await?;
+    Ok(respond(reply))
+}
+
+fn respond(reply: Reply) -> Response {
+    let Reply { status, headers, limits, replayed, body } = reply;
+    let (body, kind) = match body {
+        ReplyBody::Whole(bytes) => (Body::from(bytes), JSON),
+        ReplyBody::Replay(bytes) => (Body::from(bytes), EVENT_STREAM),
+        ReplyBody::Stream(stream) => (Body::new(stream), EVENT_STREAM),
+    };
+    let streams = kind == EVENT_STREAM;
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, kind);
+    if streams {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // Proxies in front of us must not hold events back.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    put_limits(headers, &limits);
+    response
+}
+
+/// The `x-ratelimit-*` headers; where no limit of ours holds, the provider's own stay.
+pub(crate) fn put_limits(headers: &mut HeaderMap, limits: &admission::RateLimitHeaders) {
+    for (name, value) in limits.pairs() {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! `/v1/chat/completions`
+
+pub(super) mod create;
+mod schema;

@@ -1,0 +1,33 @@
+//! `POST /v1/completions`
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::Request;
+use kernel::Operation;
+
+use super::schema::CompletionRequest;
+use crate::App;
+use crate::openapi::ErrorEnvelope;
+use crate::problem::Problem;
+use crate::v1::call::call;
+
+/// Create a completion (legacy), whole or streamed.
+#[utoipa::path(
+    post,
+    path = "/v1/completions",
+    operation_id = "createCompletion",
+    tag = "Models",
+    request_body = CompletionRequest,
+    responses(
+        (status = 200, description = "The answer, in OpenAI's shape.", body = Object),
+        (status = "4XX", description = "What is wrong with the request, and how to mend it.", body = ErrorEnvelope),
+        (status = "5XX", description = "No provider answered.", body = ErrorEnvelope),
+    ),
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    request: Request<Body>,
+) -> Result<Response, Problem> {
+    call(&app, Operation::Completions, request).await
+}

@@ -1,0 +1,4 @@
+//! `/v1/completions`
+
+pub(super) mod create;
+mod schema;

@@ -1,0 +1,4 @@
+//! `/v1/embeddings`
+
+pub(super) mod create;
+mod schema;

@@ -1,0 +1,4 @@
+//! `/v1/moderations`
+
+pub(super) mod create;
+mod schema;

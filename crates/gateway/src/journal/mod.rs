@@ -1,0 +1,147 @@
+//! The journal: settled calls on their way to the database.
+//!
+//! A record is one `write(2)` to a local file before the client sees the end of its answer, so a
+//! killed process loses none. A mover carries whole batches to the database and only then lets go
+//! of the file. Ids make the hand-over idempotent: a record carried twice counts once. With the
+//! database away, records wait in the files and no call is refused.
+
+mod line;
+mod mover;
+mod segment;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kernel::CallRecord;
+use tokio::sync::{Notify, watch};
+
+pub use mover::Mover;
+use segment::Position;
+
+/// How large a segment grows before the next one is begun.
+const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Records kept in memory while the disk refuses them; the oldest are counted and let go beyond.
+const REFUSED_RECORDS: usize = 100_000;
+
+/// Where calls are settled. One per node; the node's lock on its data directory keeps a second
+/// writer away.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    writer: Mutex<Writer>,
+    /// Records that the disk refused, for the mover to carry from memory.
+    refused: Mutex<VecDeque<CallRecord>>,
+    lost: AtomicU64,
+    written: Notify,
+    carried: watch::Sender<Position>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    file: File,
+    at: Position,
+    /// Reused for every record, so that a settled call allocates nothing here.
+    line: Vec<u8>,
+    unsynced: bool,
+}
+
+impl Journal {
+    /// Opens the journal in `folder`, made if absent. What an earlier process left there is still
+    /// to be carried.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, read or written.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        segment::make_folder(folder)?;
+        let next = segment::list(folder)?.last().map_or(1, |last| last + 1);
+        let start = segment::read_cursor(folder)?;
+        let file = segment::create(folder, next)?;
+        let at = Position { segment: next, offset: 0 };
+        Ok(Self {
+            folder: folder.to_owned(),
+            writer: Mutex::new(Writer { file, at, line: Vec::with_capacity(1024), unsynced: false }),
+            refused: Mutex::default(),
+            lost: AtomicU64::new(0),
+            written: Notify::new(),
+            carried: watch::Sender::new(start),
+        })
+    }
+
+    /// Writes one settled call. Never fails: what the disk refuses waits in memory.
+    pub fn append(&self, record: &CallRecord) {
+        let written = self.lock_writer().append(&self.folder, record);
+        if let Err(error) = written {
+            tracing::error!(%error, call = %record.id, "the journal could not be written; the record waits in memory");
+            self.refuse(record.clone());
+        }
+        self.written.notify_one();
+    }
+
+    /// Waits until everything written so far is in the database, or `patience` is over.
+    /// Returns whether it is.
+    pub async fn carried(&self, patience: Duration) -> bool {
+        let goal = self.lock_writer().at;
+        let mut carried = self.carried.subscribe();
+        self.written.notify_one();
+        let arrived = carried.wait_for(|position| *position >= goal);
+        let done = matches!(tokio::time::timeout(patience, arrived).await, Ok(Ok(_)));
+        done && self.lock_refused().is_empty()
+    }
+
+    /// Records that were lost because disk and database were away at once for very long.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn refuse(&self, record: CallRecord) {
+        let mut refused = self.lock_refused();
+        if refused.len() >= REFUSED_RECORDS {
+            refused.pop_front();
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        refused.push_back(record);
+    }
+
+    fn lock_writer(&self) -> std::sync::MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn lock_refused(&self) -> std::sync::MutexGuard<'_, VecDeque<CallRecord>> {
+        self.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    fn append(&mut self, folder: &Path, record: &CallRecord) -> io::Result<()> {
+        self.line.clear();
+        line::write(record, &mut self.line)?;
+        if self.at.offset >= SEGMENT_BYTES {
+            self.turn_over(folder)?;
+        }
+        let before = self.at.offset;
+        if let Err(error) = self.file.write_all(&self.line) {
+            // A torn line must not swallow the next record.
+            let _ = self.file.set_len(before);
+            return Err(error);
+        }
+        self.at.offset += self.line.len() as u64;
+        self.unsynced = true;
+        Ok(())
+    }
+
+    /// Begins the next segment. The mover deletes the old one once it is carried.
+    fn turn_over(&mut self, folder: &Path) -> io::Result<()> {
+        let next = self.at.segment + 1;
+        let file = segment::create(folder, next)?;
+        self.file.sync_data()?;
+        self.file = file;
+        self.at = Position { segment: next, offset: 0 };
+        Ok(())
+    }
+}

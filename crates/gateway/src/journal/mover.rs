@@ -1,0 +1,250 @@
+//! Carries settled calls from the journal to the database, in order, in batches.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::{ApiKeyId, CallRecord, Timestamp};
+use store::Store;
+
+use super::segment::{self, Position};
+use super::{Journal, line};
+
+/// How long written records wait at most before they are carried.
+const PERIOD: Duration = Duration::from_millis(200);
+/// Bytes read at once; about 2 500 records.
+const BATCH_BYTES: u64 = 1_500_000;
+/// The longest pause between two tries while the database is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The journal's way to the database.
+#[derive(Debug)]
+pub struct Mover {
+    journal: Arc<Journal>,
+    store: Store,
+    at: Position,
+}
+
+impl Mover {
+    /// A mover that goes on where the last one stopped.
+    pub fn new(journal: Arc<Journal>, store: Store) -> Self {
+        let at = *journal.carried.borrow();
+        Self { journal, store, at }
+    }
+
+    /// Carries for ever. Drop the future to stop; what is left is carried at the next start.
+    pub async fn run(mut self) {
+        let mut pause = PERIOD;
+        loop {
+            match self.carry_all().await {
+                Ok(()) => {
+                    pause = PERIOD;
+                    self.journal.written.notified().await;
+                    tokio::time::sleep(PERIOD).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "settled calls wait in the journal until the database answers");
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Carries everything that is there now.
+    async fn carry_all(&mut self) -> Result<(), CarryError> {
+        self.carry_refused().await?;
+        loop {
+            let batch = self.read_batch().await?;
+            if batch.next == self.at {
+                break;
+            }
+            if batch.damaged > 0 {
+                tracing::error!(lines = batch.damaged, segment = self.at.segment, "damaged journal lines were passed over");
+            }
+            self.store.call_insert(&batch.records).await?;
+            self.store.api_key_touch(&last_uses(&batch.records)).await?;
+            self.arrive(batch.next).await?;
+        }
+        self.sync().await
+    }
+
+    /// Carries what the disk refused.
+    async fn carry_refused(&self) -> Result<(), CarryError> {
+        loop {
+            let batch: Vec<CallRecord> =
+                self.journal.lock_refused().iter().take(1_000).cloned().collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.store.call_insert(&batch).await?;
+            let mut refused = self.journal.lock_refused();
+            // Only what was carried: the oldest may have been let go meanwhile.
+            for record in &batch {
+                if refused.front().is_some_and(|front| front.id == record.id) {
+                    refused.pop_front();
+                }
+            }
+        }
+    }
+
+    async fn read_batch(&self) -> io::Result<Batch> {
+        let (folder, at) = (self.journal.folder.clone(), self.at);
+        let end = self.journal.lock_writer().at;
+        blocking(move || Batch::read(&folder, at, end)).await
+    }
+
+    /// Remembers the new place and lets go of segments that are carried whole.
+    async fn arrive(&mut self, next: Position) -> io::Result<()> {
+        let folder = self.journal.folder.clone();
+        blocking(move || {
+            segment::write_cursor(&folder, next)?;
+            for number in segment::list(&folder)? {
+                if number < next.segment {
+                    segment::remove(&folder, number)?;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        self.at = next;
+        self.journal.carried.send_replace(next);
+        Ok(())
+    }
+
+    /// Bounds what a power cut (not a killed process) could lose to one period.
+    async fn sync(&self) -> Result<(), CarryError> {
+        let file = {
+            let mut writer = self.journal.lock_writer();
+            if !std::mem::take(&mut writer.unsynced) {
+                return Ok(());
+            }
+            writer.file.try_clone()?
+        };
+        Ok(blocking(move || file.sync_data()).await?)
+    }
+}
+
+/// Why a batch could not be carried.
+#[derive(Debug, thiserror::Error)]
+enum CarryError {
+    #[error("the journal: {0}")]
+    Journal(#[from] io::Error),
+    #[error("the database: {0}")]
+    Store(#[from] store::StoreError),
+}
+
+struct Batch {
+    records: Vec<CallRecord>,
+    damaged: usize,
+    next: Position,
+}
+
+impl Batch {
+    /// Reads whole lines from `at`, up to `end`, at most to the end of one segment.
+    fn read(folder: &std::path::Path, at: Position, end: Position) -> io::Result<Self> {
+        let mut batch = Self { records: Vec::new(), damaged: 0, next: at };
+        let segments = segment::list(folder)?;
+        let Some(number) = segments.into_iter().find(|number| *number >= at.segment) else {
+            return Ok(batch);
+        };
+        let from = if number == at.segment { at } else { Position { segment: number, offset: 0 } };
+        let live = number == end.segment;
+        let most = if live { end.offset.saturating_sub(from.offset) } else { u64::MAX };
+        let bytes = segment::read(folder, from, most.min(BATCH_BYTES))?;
+        if bytes.is_empty() {
+            // The end of an old segment: go on with the next.
+            let next = if live { from } else { Position { segment: number + 1, offset: 0 } };
+            batch.next = next.max(at);
+            return Ok(batch);
+        }
+        // A tail without a newline in an old segment was torn by a kill.
+        let torn = if live { 0 } else { bytes.len() };
+        let whole = memrchr_newline(&bytes).unwrap_or(torn);
+        for line in bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n') {
+            match line::read(line) {
+                Some(record) => batch.records.push(record),
+                None if line.is_empty() => {}
+                None => batch.damaged += 1,
+            }
+        }
+        batch.next = Position { segment: number, offset: from.offset + whole as u64 };
+        Ok(batch)
+    }
+}
+
+/// When each key was last used.
+fn last_uses(records: &[CallRecord]) -> Vec<(ApiKeyId, Timestamp)> {
+    let mut uses: HashMap<&ApiKeyId, Timestamp> = HashMap::new();
+    for record in records {
+        let last = uses.entry(&record.api_key).or_default();
+        *last = (*last).max(record.started_at);
+    }
+    uses.into_iter().map(|(key, at)| (key.clone(), at)).collect()
+}
+
+/// The length of `bytes` up to and with its last newline.
+fn memrchr_newline(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::tests::record;
+    use super::*;
+
+    fn read_all(folder: &std::path::Path, mut at: Position, end: Position) -> (Vec<String>, usize) {
+        let (mut ids, mut damaged) = (Vec::new(), 0);
+        loop {
+            let batch = Batch::read(folder, at, end).unwrap();
+            if batch.next == at {
+                return (ids, damaged);
+            }
+            ids.extend(batch.records.iter().map(|record| record.id.to_string()));
+            damaged += batch.damaged;
+            at = batch.next;
+        }
+    }
+
+    #[test]
+    fn records_of_a_killed_process_are_found_and_torn_lines_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        journal.append(&record("req_1"));
+        journal.append(&record("req_2"));
+        drop(journal);
+        // A kill in the middle of a write, and a damaged line before it.
+        let first = folder.path().join(format!("{:020}.journal", 1));
+        let mut bytes = std::fs::read(&first).unwrap();
+        bytes.extend_from_slice(b"xxxxxxxx {broken}\n00000000 {\"id\":\"req_");
+        std::fs::write(&first, bytes).unwrap();
+
+        let journal = Journal::open(folder.path()).unwrap();
+        journal.append(&record("req_3"));
+        let end = journal.lock_writer().at;
+        assert_eq!(end.segment, 2);
+        let (ids, damaged) = read_all(folder.path(), Position::default(), end);
+        assert_eq!(ids, ["req_1", "req_2", "req_3"]);
+        assert_eq!(damaged, 2);
+    }
+
+    #[test]
+    fn the_cursor_is_where_reading_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        journal.append(&record("req_1"));
+        let middle = journal.lock_writer().at;
+        journal.append(&record("req_2"));
+        let end = journal.lock_writer().at;
+        segment::write_cursor(folder.path(), middle).unwrap();
+        let at = segment::read_cursor(folder.path()).unwrap();
+        assert_eq!(read_all(folder.path(), at, end).0, ["req_2"]);
+    }
+}

@@ -1,0 +1,89 @@
+//! Why a call was not answered: what callers of the gateway branch on.
+
+use kernel::catalog::FailureClass;
+use kernel::{Operation, Outcome};
+use providers::Failure;
+use wire::error::ErrorBody;
+
+/// A call that brought no answer. `api` gives each its HTTP status and OpenAI's error envelope.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Nobody we know, or not any more.
+    #[error(transparent)]
+    Identity(#[from] identity::IdentityError),
+    /// An admin key was shown where a project's key is needed.
+    #[error("this key administers an organisation; calls to models need an API key of a project")]
+    NotAProjectKey,
+    /// The request itself is wrong.
+    #[error("{}", .0.message)]
+    Request(ErrorBody),
+    /// No alias of this name.
+    #[error("the model `{model}` does not exist or you do not have access to it")]
+    ModelNotFound {
+        /// As the client wrote it, shortened.
+        model: String,
+    },
+    /// The alias has no target that can do this.
+    #[error("the model `{model}` cannot do {operation}")]
+    OperationUnsupported {
+        /// The alias.
+        model: String,
+        /// What was asked for.
+        operation: Operation,
+    },
+    /// A rule or limit stands against it.
+    #[error(transparent)]
+    Admission(#[from] admission::Refusal),
+    /// Another request with this `Idempotency-Key` is under way.
+    #[error("a request with this Idempotency-Key is still under way; wait for it and try again")]
+    IdempotencyInProgress,
+    /// This `Idempotency-Key` came with another body before.
+    #[error("this Idempotency-Key was used with a different request; use a new key for each one")]
+    IdempotencyMismatch,
+    /// Every target is full or resting.
+    #[error("no provider of `{model}` can take a call right now; try again in a moment")]
+    NoTarget {
+        /// The alias.
+        model: String,
+    },
+    /// The provider refused or failed.
+    #[error("{0}")]
+    Upstream(Failure),
+    /// The node is stopping.
+    #[error("this node is stopping; try again")]
+    Stopping,
+}
+
+impl Refusal {
+    /// The HTTP status that the client gets.
+    ///
+    /// A provider's status is handed on, but for 401: it speaks of our credential, and the client
+    /// must not take it for its own.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Identity(_) => 401,
+            Self::NotAProjectKey => 403,
+            Self::Request(_) | Self::OperationUnsupported { .. } => 400,
+            Self::ModelNotFound { .. } => 404,
+            Self::Admission(admission::Refusal::ModelNotAllowed { .. }) => 403,
+            // OpenAI's status, too, for a call that no limit will ever let through.
+            Self::Admission(_) => 429,
+            Self::IdempotencyInProgress => 409,
+            Self::IdempotencyMismatch => 422,
+            Self::NoTarget { .. } | Self::Stopping => 503,
+            Self::Upstream(failure) => match (&failure.said, failure.class) {
+                (Some(said), _) if said.status != 401 => said.status.as_u16(),
+                (_, FailureClass::Timeout) => 504,
+                _ => 502,
+            },
+        }
+    }
+
+    /// How the record of an admitted call says it.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Upstream(Failure { class: FailureClass::Timeout, .. }) => Outcome::TimedOut,
+            _ => Outcome::UpstreamError,
+        }
+    }
+}

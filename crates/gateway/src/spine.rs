@@ -1,0 +1,238 @@
+//! The spine: one call from its arrival to its settlement, top to bottom.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admission::{Limiter, RateLimitHeaders};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use identity::Presented;
+use kernel::{Outcome, SharedClock, SharedRng};
+use providers::{AnswerBody, Rack};
+use serde::Deserialize;
+use store::Store;
+use tokio::sync::Notify;
+use wire::meter::{self, OutputText};
+
+use crate::admit::{self, Admitted};
+use crate::call::{Answered, Caller};
+use crate::catalog::Catalog;
+use crate::discovery::Discovery;
+use crate::idempotency::{Claim, Idempotency, Kept, Ticket};
+use crate::identify::{self, Identified};
+use crate::journal::Journal;
+use crate::refresh;
+use crate::retry::{RetryBudget, RetryConfig};
+use crate::settle::{Consumed, Settler};
+use crate::snapshot::Snapshot;
+use crate::stream::MeteredStream;
+use crate::target::Wards;
+use crate::{Inbound, Refusal};
+
+/// How the gateway behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Milliseconds between two looks at whether keys, limits or models changed.
+    pub refresh_ms: u64,
+    /// Seconds between two health probes of every provider; 0: none.
+    pub probe_secs: u64,
+    /// Retries.
+    pub retry: RetryConfig,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self { refresh_ms: 250, probe_secs: 30, retry: RetryConfig::default() }
+    }
+}
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// How it behaves.
+    pub config: GatewayConfig,
+    /// What the configuration file and the environment say.
+    pub catalog: Catalog,
+    /// Where keys, limits and models are.
+    pub store: Store,
+    /// Where calls are settled.
+    pub journal: Arc<Journal>,
+    /// What speaks to providers.
+    pub rack: Rack,
+    /// The time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub rng: SharedRng,
+}
+
+/// The life of calls. One per node.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) config: GatewayConfig,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Store,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) rack: Rack,
+    pub(crate) wards: Wards,
+    pub(crate) discovery: Discovery,
+    pub(crate) clock: SharedClock,
+    /// Something changed on this node: look now.
+    pub(crate) changed: Notify,
+    limiter: Limiter,
+    settler: Arc<Settler>,
+    caller: Caller,
+    idempotency: Arc<Idempotency>,
+}
+
+/// An answered call.
+pub struct Reply {
+    /// The provider's status.
+    pub status: StatusCode,
+    /// The provider's headers that are worth handing on.
+    pub headers: HeaderMap,
+    /// What is left of the tightest limits.
+    pub limits: RateLimitHeaders,
+    /// Whether this answer was given before, to the same `Idempotency-Key`.
+    pub replayed: bool,
+    /// The answer.
+    pub body: ReplyBody,
+}
+
+/// An answer's body.
+pub enum ReplyBody {
+    /// A JSON document.
+    Whole(Bytes),
+    /// Server-sent events, all there already.
+    Replay(Bytes),
+    /// Server-sent events as they come.
+    Stream(Box<MeteredStream>),
+}
+
+impl Gateway {
+    /// A gateway with its first snapshot read.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, store::StoreError> {
+        let Parts { config, catalog, store, journal, rack, clock, rng } = parts;
+        let (wards, discovery) = (Wards::default(), Discovery::default());
+        let reading = refresh::Reading {
+            store: &store,
+            catalog: &catalog,
+            rack: &rack,
+            wards: &wards,
+            found: &discovery.found(),
+        };
+        let snapshot = reading.read(None).await?;
+        Ok(Arc::new(Self {
+            config,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            catalog,
+            store,
+            settler: Arc::new(Settler::new(Arc::clone(&journal), Arc::clone(&clock))),
+            journal,
+            rack,
+            wards,
+            discovery,
+            limiter: Limiter::new(Arc::clone(&clock)),
+            idempotency: Idempotency::new(Arc::clone(&clock)),
+            caller: Caller {
+                clock: Arc::clone(&clock),
+                rng,
+                retry: config.retry,
+                budget: RetryBudget::default(),
+            },
+            clock,
+            changed: Notify::new(),
+        }))
+    }
+
+    /// Whose call this is. First, so that a stranger's body is never read.
+    ///
+    /// # Errors
+    /// When nobody we know shows this credential.
+    pub fn identify(&self, presented: Presented<'_>) -> Result<Identified, Refusal> {
+        identify::identify(self.snapshot.load_full(), presented, self.clock.now())
+    }
+
+    /// Answers a call.
+    ///
+    /// # Errors
+    /// [`Refusal`], which says why there is no answer.
+    pub async fn answer(
+        &self,
+        identified: Identified,
+        inbound: Inbound,
+    ) -> Result<Reply, Refusal> {
+        let mut ticket = None;
+        if let Some(key) = inbound.idempotency_key() {
+            let (project, operation) = (&identified.caller.project, inbound.operation);
+            match self.idempotency.claim(project, operation, key, &inbound.body)? {
+                Claim::Again(kept) => return Ok(again(kept)),
+                Claim::First(first) => ticket = Some(first),
+            }
+        }
+        let mut admitted = admit::admit(&self.settler, &self.limiter, identified, inbound)?;
+        match self.caller.call(&mut admitted).await {
+            Ok(answered) => Ok(reply(admitted, answered, ticket)),
+            Err(refusal) => {
+                admitted.receipt.fail(refusal.outcome(), refusal.status());
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The state of the world as this node knows it.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Where calls are settled.
+    pub fn settler(&self) -> &Settler {
+        &self.settler
+    }
+
+    /// The journal, for those who want to see its records in the database.
+    pub async fn settled_calls_are_stored(&self, patience: Duration) -> bool {
+        self.journal.carried(patience).await
+    }
+}
+
+/// Phase *settle*, for an answer that has begun.
+fn reply(admitted: Admitted, answered: Answered, ticket: Option<Ticket>) -> Reply {
+    let Admitted { inbound, envelope, mut receipt, limits, .. } = admitted;
+    let Answered { answer, turn } = answered;
+    let (status, headers) = (answer.status, answer.headers);
+    let body = match answer.body {
+        AnswerBody::Whole(body) => {
+            receipt.first_byte();
+            let whole = meter::read_whole(inbound.operation, &body);
+            let output = match whole.usage {
+                Some(_) => OutputText::default(),
+                None => whole.output_text(),
+            };
+            let consumed = Consumed { usage: whole.usage, output };
+            receipt.settle(Outcome::Completed, status.as_u16(), consumed);
+            if let Some(ticket) = ticket {
+                let (headers, body) = (headers.clone(), body.clone());
+                ticket.keep(Kept { status, headers, body, streamed: false });
+            }
+            ReplyBody::Whole(body)
+        }
+        AnswerBody::Events(events) => {
+            let stream = MeteredStream::new(events, envelope.include_usage, receipt, turn);
+            let ticket = ticket.map(|ticket| (ticket, headers.clone()));
+            ReplyBody::Stream(Box::new(stream.kept_by(ticket)))
+        }
+    };
+    Reply { status, headers, limits, replayed: false, body }
+}
+
+/// An answer that was given before.
+fn again(kept: Kept) -> Reply {
+    let Kept { status, headers, body, streamed } = kept;
+    let body = if streamed { ReplyBody::Replay(body) } else { ReplyBody::Whole(body) };
+    Reply { status, headers, limits: RateLimitHeaders::default(), replayed: true, body }
+}

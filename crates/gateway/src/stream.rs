@@ -1,0 +1,243 @@
+//! A streamed answer on its way to the client: metered as it passes, settled before its end.
+//!
+//! Whole events pass at once and unchanged; only a usage the client did not ask for is taken out.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use kernel::Outcome;
+use providers::{EventStream, StreamBreak};
+use tokio::time::Sleep;
+use wire::meter::{Forward, OutputText, StreamMeter};
+use wire::sse::Splitter;
+
+use crate::call::Turn;
+use crate::idempotency::Ticket;
+use crate::settle::{Consumed, Receipt};
+
+/// The largest event that is passed on: an image in base64, or a megabyte of tool arguments.
+const LARGEST_EVENT: usize = 32 * 1024 * 1024;
+/// After `[DONE]`, how long the provider may take to end its body so that its connection can be
+/// used again. The client has everything by then.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The body of a streamed answer. Dropping it hangs up on the provider and settles the call.
+pub struct MeteredStream {
+    upstream: Option<EventStream>,
+    splitter: Splitter,
+    meter: StreamMeter,
+    receipt: Option<Receipt>,
+    grace: Option<Pin<Box<Sleep>>>,
+    /// Held until the answer ends.
+    _turn: Turn,
+    /// Keeps the answer for its `Idempotency-Key`.
+    ticket: Option<(Ticket, HeaderMap)>,
+}
+
+impl MeteredStream {
+    pub(crate) fn new(upstream: EventStream, show_usage: bool, receipt: Receipt, turn: Turn) -> Self {
+        Self {
+            upstream: Some(upstream),
+            splitter: Splitter::new(LARGEST_EVENT),
+            meter: StreamMeter::new(show_usage),
+            receipt: Some(receipt),
+            grace: None,
+            _turn: turn,
+            ticket: None,
+        }
+    }
+
+    /// Keeps the answer by this ticket, once it is complete.
+    pub(crate) fn kept_by(mut self, ticket: Option<(Ticket, HeaderMap)>) -> Self {
+        self.ticket = ticket;
+        self
+    }
+
+    /// Reads a piece's events and says what of it the client gets.
+    fn pass(&mut self, piece: Bytes) -> Result<Bytes, StreamBreak> {
+        self.splitter.push(piece);
+        let mut out = Outgoing::default();
+        while let Some(event) = self.splitter.next() {
+            let event = event.map_err(|_| StreamBreak::Invalid)?;
+            out.hand_on(self.meter.read(&event), event);
+        }
+        Ok(out.into_bytes())
+    }
+
+    fn consumed(&mut self) -> Consumed {
+        let usage = self.meter.usage();
+        let output = match usage {
+            Some(_) => OutputText::default(),
+            None => self.meter.output().clone(),
+        };
+        Consumed { usage, output }
+    }
+
+    /// Settles a stream that ended, well or not; returns what is still to be told to the client.
+    fn end(&mut self, how: Result<(), StreamBreak>) -> Bytes {
+        self.upstream = None;
+        let Some(receipt) = self.receipt.take() else { return Bytes::new() };
+        let complete = !self.meter.finish_reasons().is_empty();
+        let consumed = self.consumed();
+        match how {
+            // Some servers end without a word: the client gets one.
+            Ok(()) if complete => {
+                receipt.settle(Outcome::Completed, 200, consumed);
+                let done = Bytes::from_static(b"data: [DONE]\n\n");
+                self.gather(&done);
+                self.keep();
+                done
+            }
+            how => {
+                let broken = how.err().unwrap_or(StreamBreak::Lost);
+                let outcome = match broken {
+                    StreamBreak::Idle | StreamBreak::Deadline => Outcome::TimedOut,
+                    StreamBreak::Lost | StreamBreak::Invalid => Outcome::UpstreamBroken,
+                };
+                receipt.settle(outcome, 200, consumed);
+                error_event(broken)
+            }
+        }
+    }
+
+    /// `[DONE]` is in the bytes about to leave: the call is settled first.
+    fn settle_if_done(&mut self) {
+        if self.meter.is_done()
+            && let Some(receipt) = self.receipt.take()
+        {
+            let consumed = self.consumed();
+            receipt.settle(Outcome::Completed, 200, consumed);
+            self.keep();
+        }
+    }
+
+    fn gather(&mut self, out: &[u8]) {
+        if let Some((ticket, _)) = &mut self.ticket {
+            ticket.gather(out);
+        }
+    }
+
+    fn keep(&mut self) {
+        if let Some((ticket, headers)) = self.ticket.take() {
+            ticket.keep_gathered(headers);
+        }
+    }
+}
+
+impl Body for MeteredStream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        loop {
+            let Some(upstream) = this.upstream.as_mut() else { return Poll::Ready(None) };
+            let polled = upstream.as_mut().poll_frame(context);
+            if this.meter.is_done() && polled.is_pending() {
+                let grace = this.grace.get_or_insert_with(|| Box::pin(tokio::time::sleep(GRACE)));
+                ready!(grace.as_mut().poll(context));
+                this.upstream = None;
+                continue;
+            }
+            let last = match ready!(polled) {
+                Some(Ok(frame)) => {
+                    let Ok(piece) = frame.into_data() else { continue };
+                    if this.meter.is_done() {
+                        continue;
+                    }
+                    if let Some(receipt) = &mut this.receipt {
+                        receipt.first_byte();
+                    }
+                    match this.pass(piece) {
+                        Ok(out) if out.is_empty() => {
+                            this.settle_if_done();
+                            continue;
+                        }
+                        Ok(out) => {
+                            this.gather(&out);
+                            this.settle_if_done();
+                            return Poll::Ready(Some(Ok(Frame::data(out))));
+                        }
+                        Err(broken) => this.end(Err(broken)),
+                    }
+                }
+                Some(Err(broken)) => this.end(Err(broken)),
+                None => {
+                    let mut tail = Outgoing::default();
+                    if let Some(event) = this.splitter.finish() {
+                        tail.hand_on(this.meter.read(&event), event);
+                    }
+                    this.settle_if_done();
+                    tail.push(this.end(Ok(())));
+                    tail.into_bytes()
+                }
+            };
+            if !last.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(last))));
+            }
+        }
+    }
+}
+
+impl Drop for MeteredStream {
+    /// The client hung up, or the node stops.
+    fn drop(&mut self) {
+        if let Some(receipt) = self.receipt.take() {
+            let consumed = self.consumed();
+            receipt.cut_off(consumed);
+        }
+    }
+}
+
+/// Events that leave together. One that leaves alone is not copied.
+#[derive(Default)]
+struct Outgoing {
+    first: Option<Bytes>,
+    joined: BytesMut,
+}
+
+impl Outgoing {
+    fn hand_on(&mut self, how: Forward, event: Bytes) {
+        match how {
+            Forward::AsIs => self.push(event),
+            Forward::Edited(edited) => self.push(edited),
+            Forward::Drop => {}
+        }
+    }
+
+    fn push(&mut self, event: Bytes) {
+        if self.joined.is_empty() && self.first.is_none() {
+            self.first = Some(event);
+            return;
+        }
+        if let Some(first) = self.first.take() {
+            self.joined.extend_from_slice(&first);
+        }
+        self.joined.extend_from_slice(&event);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        self.first.unwrap_or_else(|| self.joined.freeze())
+    }
+}
+
+/// An error event, which the official SDKs raise as an `APIError`. There is no `[DONE]` after it.
+fn error_event(broken: StreamBreak) -> Bytes {
+    let code = match broken {
+        StreamBreak::Lost => "upstream_connection_lost",
+        StreamBreak::Idle | StreamBreak::Deadline => "upstream_timeout",
+        StreamBreak::Invalid => "upstream_invalid_stream",
+    };
+    let error = serde_json::json!({"error": {
+        "message": broken.to_string(), "type": "server_error", "param": null, "code": code,
+    }});
+    Bytes::from(format!("data: {error}\n\n"))
+}

@@ -1,0 +1,54 @@
+//! What a person sees when a node has started.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use gateway::Gateway;
+use identity::FirstKeys;
+use kernel::catalog::Source;
+use secrecy::ExposeSecret as _;
+
+/// Models named in the banner at most.
+const NAMED: usize = 12;
+
+/// The banner: where to reach the node, the keys that were just made (they are never shown again),
+/// and which models it found.
+pub(crate) fn text(address: SocketAddr, keys: &FirstKeys, gateway: &Gateway) -> String {
+    let mut text = format!("\nKijun is ready: http://{address}/v1\n");
+    if let Some(key) = &keys.api_key {
+        let _ = write!(text, "\n  API key    {}", key.expose_secret());
+    }
+    if let Some(key) = &keys.admin_key {
+        let _ = write!(text, "\n  Admin key  {}", key.expose_secret());
+    }
+    if keys.api_key.is_some() || keys.admin_key.is_some() {
+        text.push_str("\n  Write them down: they are stored only as hashes and not shown again.\n");
+    }
+    let snapshot = gateway.snapshot();
+    let mut providers: Vec<_> = snapshot.providers.values().map(|named| &named.spec).collect();
+    providers.sort_by(|a, b| a.name.cmp(&b.name));
+    text.push_str("\n  Providers  ");
+    let named: Vec<String> = providers
+        .iter()
+        .map(|spec| match spec.source {
+            Source::Environment => format!("{} (found)", spec.name),
+            _ => spec.name.clone(),
+        })
+        .collect();
+    text.push_str(&named.join(", "));
+    let models = snapshot.routes.sorted();
+    let names: Vec<&str> = models.iter().take(NAMED).map(|alias| &*alias.name).collect();
+    let _ = write!(text, "\n  Models     {}", names.join(", "));
+    if models.len() > NAMED {
+        let _ = write!(text, " and {} more", models.len() - NAMED);
+    }
+    let only_sim = providers.iter().all(|spec| spec.kind == "sim");
+    if only_sim {
+        text.push_str(
+            "\n\n  No provider was found. kijun-sim is a scripted model to try everything with; set \
+             OPENAI_API_KEY,\n  start Ollama, or add one with `kijun providers add`.",
+        );
+    }
+    text.push('\n');
+    text
+}

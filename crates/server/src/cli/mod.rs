@@ -1,0 +1,142 @@
+//! The command line. Without a command, `kijun` serves.
+
+mod admin_keys;
+mod check;
+mod duration;
+mod keys;
+mod limits;
+mod models;
+mod print;
+mod projects;
+mod providers;
+mod serve;
+mod session;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Environment};
+
+/// Kijun: a governed, OpenAI-compatible endpoint in front of any model.
+///
+/// `kijun` alone starts it: a database, keys and a journal in ./data, clients at
+/// http://127.0.0.1:8080/v1, and every provider that is found.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The configuration file; every key is explained by `kijun config`.
+    #[arg(long, short, global = true, value_name = "FILE", env = "KIJUN_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the database, the keys and the journal are [default: ./data].
+    #[arg(long, short, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where clients reach Kijun [default: 127.0.0.1:8080].
+    #[arg(long, short, global = true, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the node (the default).
+    Serve,
+    /// Check the configuration and reach every provider.
+    Check,
+    /// Print every configuration key with its default and meaning.
+    Config,
+    /// Make, list, rotate and revoke the API keys of projects.
+    #[command(subcommand)]
+    Keys(keys::Verb),
+    /// Make, list and revoke the admin keys of the organisation.
+    #[command(subcommand)]
+    AdminKeys(admin_keys::Verb),
+    /// Make, list, change and archive projects.
+    #[command(subcommand)]
+    Projects(projects::Verb),
+    /// Add, list and remove models.
+    #[command(subcommand)]
+    Models(models::Verb),
+    /// Add, list and remove providers.
+    #[command(subcommand)]
+    Providers(providers::Verb),
+    /// Add, list and remove limits.
+    #[command(subcommand)]
+    Limits(limits::Verb),
+}
+
+/// Why a command failed: one message that says what, where, and how to mend it.
+#[derive(Debug)]
+pub(crate) struct Failed(String);
+
+impl Failed {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: Arguments, environment: Environment) -> Result<(), Failed> {
+    let Arguments { options, command } = arguments;
+    if let Some(Command::Config) = command {
+        print::line(crate::config::DEFAULTS.trim_end());
+        return Ok(());
+    }
+    let config = load(&options, &environment)?;
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(config, environment).await,
+        Command::Check => check::run(config, environment).await,
+        Command::Config => Ok(()),
+        Command::Keys(verb) => keys::run(verb, session::open(config, environment).await?).await,
+        Command::AdminKeys(verb) => {
+            admin_keys::run(verb, session::open(config, environment).await?).await
+        }
+        Command::Projects(verb) => {
+            projects::run(verb, session::open(config, environment).await?).await
+        }
+        Command::Models(verb) => models::run(verb, session::open(config, environment).await?).await,
+        Command::Providers(verb) => {
+            providers::run(verb, session::open(config, environment).await?).await
+        }
+        Command::Limits(verb) => limits::run(verb, session::open(config, environment).await?).await,
+    }
+}
+
+/// Says why on standard error, and fails.
+#[expect(clippy::print_stderr, reason = "the command line speaks to a person")]
+pub(crate) fn fail(message: &str) -> ExitCode {
+    eprintln!("kijun: {message}");
+    ExitCode::FAILURE
+}
+
+fn load(options: &Options, environment: &Environment) -> Result<Config, Failed> {
+    let mut config = Config::load(options.config.as_deref(), environment)?;
+    if let Some(data_dir) = &options.data_dir {
+        config.server.data_dir.clone_from(data_dir);
+    }
+    if let Some(listen) = options.listen {
+        config.server.listen = listen;
+    }
+    Ok(config)
+}

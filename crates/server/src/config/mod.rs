@@ -1,0 +1,330 @@
+//! The configuration: embedded defaults, then a file, then the environment, then the command line.
+//! The environment is read here, once, and nowhere else.
+
+mod catalog;
+mod environment;
+mod secret;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use gateway::price::PriceTable;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use environment::Environment;
+
+pub(crate) use catalog::found;
+
+use catalog::{LimitEntry, ModelEntry, ProviderEntry};
+
+/// Every key with its default: the reference manual.
+pub const DEFAULTS: &str = include_str!("../../config.default.toml");
+
+/// The whole configuration.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The door.
+    pub server: ServerConfig,
+    /// The database.
+    pub store: StoreSection,
+    /// Logs.
+    pub log: LogConfig,
+    /// The life of a call.
+    pub gateway: gateway::GatewayConfig,
+    /// What is found without being written down.
+    pub discovery: DiscoveryConfig,
+    /// The scripted model.
+    pub sim: SimConfig,
+    #[serde(default)]
+    providers: Vec<ProviderEntry>,
+    #[serde(default)]
+    models: Vec<ModelEntry>,
+    #[serde(default)]
+    limits: Vec<LimitEntry>,
+    #[serde(default)]
+    prices: Vec<gateway::price::PriceRow>,
+}
+
+/// `[server]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where clients reach Kijun.
+    pub listen: SocketAddr,
+    /// Where database, keys and journal are.
+    pub data_dir: PathBuf,
+    /// Bytes of the largest request body.
+    pub max_body_bytes: usize,
+    /// Seconds for a request's head, and again for its body.
+    pub request_timeout_secs: u64,
+    /// Seconds for running calls after a stop.
+    pub drain_secs: u64,
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSection {
+    /// Empty: SQLite in the data directory.
+    pub url: SecretString,
+    /// Connections to PostgreSQL at most.
+    pub max_connections: u32,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Which lines there are.
+    pub level: LogLevel,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Which log lines there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// What may go wrong.
+    Warn,
+    /// What happened.
+    Info,
+    /// Every call.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `[discovery]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoveryConfig {
+    /// By environment variables.
+    pub environment: bool,
+    /// On default local ports.
+    pub local_servers: bool,
+}
+
+/// `[sim]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimConfig {
+    /// Whether kijun-sim is served.
+    pub enabled: bool,
+}
+
+/// Why the configuration cannot be used. Every message says what, where, and how to mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file or a variable says something that no key takes.
+    #[error("{place}: {problem}")]
+    Wrong {
+        /// The file, or the variable.
+        place: String,
+        /// What is wrong, where, and how to mend it.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let (place, mut table) = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+                let place = path.display().to_string();
+                // Read alone first, so that an error shows the line in the user's own file.
+                check_file(&text).map_err(|problem| wrong(&place, problem))?;
+                let table = toml::from_str(&text).map_err(|error| wrong(&place, error.to_string()))?;
+                (place, table)
+            }
+            None => ("the configuration".to_owned(), toml::Table::new()),
+        };
+        let defaults: toml::Table =
+            toml::from_str(DEFAULTS).map_err(|error| wrong("config.default.toml", error.to_string()))?;
+        overlay_environment(&mut table, &defaults, environment)?;
+        let merged = merge(defaults, table);
+        merged.try_into().map_err(|error: toml::de::Error| wrong(&place, explain(error.message())))
+    }
+
+    /// Kijun's prices with the file's over them.
+    ///
+    /// # Errors
+    /// When a row is no price.
+    pub fn prices(&self) -> Result<PriceTable, ConfigError> {
+        let listed = PriceTable::embedded().map_err(|error| wrong("prices.toml", error.to_string()))?;
+        Ok(listed.with_overrides(self.prices.clone()))
+    }
+}
+
+/// The user's file by itself: unknown keys are shown with their line.
+fn check_file(text: &str) -> Result<(), String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read to find unknown keys with their line in the file")]
+    struct File {
+        #[serde(default)]
+        server: toml::Table,
+        #[serde(default)]
+        store: toml::Table,
+        #[serde(default)]
+        log: toml::Table,
+        #[serde(default)]
+        gateway: gateway::GatewayConfig,
+        #[serde(default)]
+        discovery: toml::Table,
+        #[serde(default)]
+        sim: toml::Table,
+        #[serde(default)]
+        providers: Vec<ProviderEntry>,
+        #[serde(default)]
+        models: Vec<ModelEntry>,
+        #[serde(default)]
+        limits: Vec<LimitEntry>,
+        #[serde(default)]
+        prices: Vec<gateway::price::PriceRow>,
+    }
+    toml::from_str::<File>(text).map(|_| ()).map_err(|error| {
+        // toml prints the line with a caret; the suggestion comes below it.
+        let shown = error.to_string();
+        match nearest(error.message()) {
+            Some(known) => format!("{}\ndid you mean `{known}`?", shown.trim_end()),
+            None => shown,
+        }
+    })
+}
+
+/// Puts KIJUN_SECTION_KEY over the file, for every key of the defaults.
+fn overlay_environment(
+    table: &mut toml::Table,
+    defaults: &toml::Table,
+    environment: &Environment,
+) -> Result<(), ConfigError> {
+    for (section, keys) in defaults {
+        for (key, default) in keys.as_table().into_iter().flatten() {
+            let name = format!("KIJUN_{section}_{key}").to_uppercase();
+            let Some(text) = environment.get(&name) else { continue };
+            let value = match default {
+                toml::Value::Integer(_) => text.parse().ok().map(toml::Value::Integer),
+                toml::Value::Boolean(_) => text.parse().ok().map(toml::Value::Boolean),
+                toml::Value::String(_) => Some(toml::Value::String(text.to_owned())),
+                _ => continue,
+            };
+            let value = value.ok_or_else(|| {
+                wrong(&name, format!("must be a value such as {default}"))
+            })?;
+            let section = table.entry(section.clone()).or_insert_with(|| toml::Table::new().into());
+            if let Some(section) = section.as_table_mut() {
+                section.insert(key.clone(), value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `over` on top of `under`, table by table.
+fn merge(mut under: toml::Table, over: toml::Table) -> toml::Table {
+    for (key, value) in over {
+        let merged = match (under.remove(&key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => {
+                toml::Value::Table(merge(under, over))
+            }
+            (_, value) => value,
+        };
+        under.insert(key, merged);
+    }
+    under
+}
+
+fn wrong(place: &str, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Wrong { place: place.to_owned(), problem: problem.into() }
+}
+
+/// Serde's message, with the nearest known key where one is unknown.
+fn explain(message: &str) -> String {
+    match nearest(message) {
+        Some(known) => format!("{message}; did you mean `{known}`?"),
+        None => message.to_owned(),
+    }
+}
+
+/// Of "unknown field `x`, expected one of `a`, `b`": the one nearest to `x`.
+fn nearest(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
+    let mut words = rest.split('`');
+    let unknown = words.next()?;
+    // Between two words stands a comma: every second piece is a word.
+    words.skip(1).step_by(2).min_by_key(|known| strsim::damerau_levenshtein(unknown, known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kijun.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(Some(&path), &Environment::of(environment))
+    }
+
+    #[test]
+    fn the_defaults_are_a_configuration() {
+        let config = Config::load(None, &Environment::of(&[])).unwrap();
+        assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.gateway, gateway::GatewayConfig::default());
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_one_and_its_line() {
+        for (text, known) in [
+            ("[server]\nlissen = \"127.0.0.1:1\"\n", "listen"),
+            ("[gateway]\nrefresh = 1\n", "refresh_ms"),
+            ("[[providers]]\nname = \"a\"\nkind = \"openai\"\nbase_ulr = \"x\"\n", "base_url"),
+            ("[[model]]\nname = \"a\"\n", "models"),
+        ] {
+            let error = load(text, &[]).unwrap_err().to_string();
+            assert!(error.contains(&format!("did you mean `{known}`?")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let config = load("[server]\nlisten = \"127.0.0.1:1\"\n", &[("KIJUN_SERVER_LISTEN", "127.0.0.1:2")]);
+        assert_eq!(config.unwrap().server.listen.port(), 2);
+        let error = load("", &[("KIJUN_SERVER_DRAIN_SECS", "soon")]).unwrap_err().to_string();
+        assert!(error.starts_with("KIJUN_SERVER_DRAIN_SECS"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Config::load(Some(Path::new("/nowhere.toml")), &Environment::of(&[])).unwrap_err();
+        assert!(error.to_string().contains("/nowhere.toml"));
+    }
+}

@@ -1,0 +1,113 @@
+//! The data directory: made if absent, closed to others, used by one node at a time.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataDirError {
+    /// It cannot be made or written.
+    #[error(
+        "the data directory {} cannot be used: {source}; choose another with --data-dir, or let \
+         this user write there", path.display()
+    )]
+    Unusable {
+        /// Which directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another node is using it.
+    #[error(
+        "another kijun is running on the data directory {}; stop it, or choose another with \
+         --data-dir", path.display()
+    )]
+    InUse {
+        /// Which directory.
+        path: PathBuf,
+    },
+}
+
+/// A data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct DataDir(PathBuf);
+
+/// The right to be the node of a data directory; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct NodeLock {
+    _file: File,
+}
+
+impl DataDir {
+    /// Opens the directory, making it if absent.
+    pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
+        let unusable = |source| DataDirError::Unusable { path: path.to_owned(), source };
+        if !path.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        }
+        let path = fs::canonicalize(path).map_err(unusable)?;
+        // Tried now, so that the error speaks of the directory and not of some file in it.
+        let probe = path.join(".kijun-can-write");
+        File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(unusable)?;
+        Ok(Self(path))
+    }
+
+    /// Becomes this directory's node.
+    pub(crate) fn lock(&self) -> Result<NodeLock, DataDirError> {
+        let unusable = |source| DataDirError::Unusable { path: self.0.clone(), source };
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let file = options.open(self.0.join("node.lock")).map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(NodeLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse { path: self.0.clone() }),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// Where the directory is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the master key is.
+    pub(crate) fn master_key(&self) -> PathBuf {
+        self.0.join("master.key")
+    }
+
+    /// Where the journal is.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
+    /// The SQLite database's URL.
+    pub(crate) fn database_url(&self) -> String {
+        format!("sqlite://{}", self.0.join("kijun.db").display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_node_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = DataDir::open(&folder.path().join("new")).unwrap();
+        let lock = data_dir.lock().unwrap();
+        assert!(matches!(data_dir.lock(), Err(DataDirError::InUse { .. })));
+        drop(lock);
+        assert!(data_dir.lock().is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = DataDir::open(&file.join("below")).unwrap_err().to_string();
+        assert!(error.contains("--data-dir"), "{error}");
+    }
+}

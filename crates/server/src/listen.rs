@@ -1,0 +1,90 @@
+//! The door: accepts connections, speaks HTTP/1.1, and closes in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Edge;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Why the door does not open.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    /// Somebody else listens there.
+    #[error(
+        "the address {address} is in use; stop what listens there, or choose another with --listen"
+    )]
+    InUse {
+        /// Which address.
+        address: SocketAddr,
+    },
+    /// Any other reason.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Other {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Opens the door.
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::InUse { address },
+        _ => ListenError::Other { address, source },
+    })
+}
+
+/// Serves until `stop` is there, then lets connections finish what they are at. Returns the
+/// connections still open, for the caller to wait for.
+pub(crate) async fn serve(
+    listener: &TcpListener,
+    edge: Edge,
+    head_timeout: Duration,
+    stop: impl Future<Output = ()>,
+) -> GracefulShutdown {
+    let graceful = GracefulShutdown::new();
+    let edge = Arc::new(edge);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, _)) => open(stream, &http, Arc::clone(&edge), &graceful),
+            Err(error) => {
+                // Out of file handles, most likely: give those in use time to close.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    graceful
+}
+
+fn open(stream: TcpStream, http: &http1::Builder, edge: Arc<Edge>, graceful: &GracefulShutdown) {
+    // Without it, a stream's events wait for each other's acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it began");
+        return;
+    }
+    let service = service_fn(move |request| {
+        let edge = Arc::clone(&edge);
+        async move { edge.handle(request).await }
+    });
+    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    });
+}

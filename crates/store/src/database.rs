@@ -1,0 +1,173 @@
+//! The connections, and all in which the two databases differ.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::StoreError;
+
+/// Which database it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// How long a caller waits for a connection or, on SQLite, for another process's writes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The name of the lock that one node holds while it migrates, among PostgreSQL's advisory locks.
+const MIGRATION_LOCK: i64 = 0x006b_696a_756e;
+
+/// With WAL, readers and a writer do not wait for each other, and `synchronous = NORMAL` is safe
+/// against the death of the process.
+const SQLITE_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+                              PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON";
+
+/// One database and its connections.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pool: AnyPool,
+    engine: Engine,
+    /// SQLite has one writer at a time. Waiting here is fair and wakes at once; SQLite's own wait
+    /// is a poll.
+    writer: Mutex<()>,
+}
+
+impl Database {
+    /// Connects to the database that `url` names; a SQLite file is made if there is none.
+    pub(crate) async fn open(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let options = AnyPoolOptions::new().acquire_timeout(PATIENCE);
+        let (engine, options, url) = match url.split_once(':') {
+            // Every connection to `:memory:` is a database of its own, so there is just one.
+            Some(("sqlite", ":memory:")) => {
+                let options = options.max_connections(1).idle_timeout(None).max_lifetime(None);
+                (Engine::Sqlite, options, url.to_owned())
+            }
+            Some(("sqlite", path)) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                (Engine::Sqlite, options.max_connections(max_connections), sqlite_file(path)?)
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                (Engine::Postgres, options.max_connections(max_connections), url.to_owned())
+            }
+            Some((scheme, _)) if !scheme.contains(['/', '@']) => {
+                let reason = format!("it starts with `{scheme}:`");
+                return Err(StoreError::InvalidUrl { reason });
+            }
+            _ => return Err(StoreError::InvalidUrl { reason: "it has no scheme".into() }),
+        };
+        let connect = AnyConnectOptions::from_str(&url)
+            .map_err(|_| StoreError::InvalidUrl { reason: "it cannot be read as a URL".into() })?
+            .disable_statement_logging();
+        if engine == Engine::Postgres {
+            // The pool tries again until its patience ends, and then hides what was wrong.
+            AnyConnection::connect_with(&connect).await.map_err(unreachable)?.close().await?;
+        }
+        let options = match engine {
+            Engine::Sqlite => options.test_before_acquire(false).after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(sqlx::raw_sql(SQLITE_PRAGMAS)).await.map(|_| ())
+                })
+            }),
+            Engine::Postgres => options,
+        };
+        let pool = options.connect_lazy_with(connect);
+        Ok(Self { pool, engine, writer: Mutex::new(()) })
+    }
+
+    pub(crate) const fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// A connection to read with.
+    pub(crate) async fn read(&self) -> Result<PoolConnection<Any>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// A transaction that may write. It is undone unless it is committed.
+    pub(crate) async fn write(&self) -> Result<Write<'_>, StoreError> {
+        let (turn, begin) = match self.engine {
+            // A transaction that starts as a reader may be refused when it comes to write.
+            Engine::Sqlite => (Some(self.writer.lock().await), "BEGIN IMMEDIATE"),
+            Engine::Postgres => (None, "BEGIN"),
+        };
+        Ok(Write { transaction: self.pool.begin_with(begin).await?, _turn: turn })
+    }
+
+    /// A transaction that no other node's migration runs beside.
+    pub(crate) async fn migration(&self) -> Result<Write<'_>, StoreError> {
+        let mut write = self.write().await?;
+        if self.engine == Engine::Postgres {
+            let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK);
+            lock.execute(write.connection()).await?;
+        }
+        Ok(write)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// A transaction that may write.
+pub(crate) struct Write<'a> {
+    transaction: Transaction<'static, Any>,
+    _turn: Option<MutexGuard<'a, ()>>,
+}
+
+impl Write<'_> {
+    pub(crate) fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+fn unreachable(error: sqlx::Error) -> StoreError {
+    let reason = match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    };
+    StoreError::Unavailable {
+        reason: format!("{reason}; check that it runs and that the database URL is right"),
+    }
+}
+
+/// The URL of a SQLite file, which is made first so that it is private from its first byte; SQLite
+/// gives its journals the same mode.
+fn sqlite_file(path: &str) -> Result<String, StoreError> {
+    if path.is_empty() {
+        return Err(StoreError::InvalidUrl { reason: "it names no file".into() });
+    }
+    let failed = |error: io::Error| StoreError::Unavailable {
+        reason: format!(
+            "cannot open {path}: {error}; check that its folder exists and that this user may \
+             write there"
+        ),
+    };
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let absolute = std::path::absolute(Path::new(path)).map_err(failed)?;
+    // The path is taken as it stands; to the driver these three would mean something else.
+    let escaped =
+        absolute.to_string_lossy().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    Ok(format!("sqlite://{escaped}"))
+}

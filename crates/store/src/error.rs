@@ -1,0 +1,131 @@
+//! What callers of the store branch on.
+
+use vault::VaultError;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer, or not as a working database does.
+    #[error("the database is not available: {reason}")]
+    Unavailable {
+        /// What the driver or the operating system said.
+        reason: String,
+    },
+    /// The setting that names the database is no URL that Kijun can use.
+    #[error(
+        "the database URL is not usable: {reason}; write sqlite:///path/to/kijun.db or \
+         postgres://user:password@host/database"
+    )]
+    InvalidUrl {
+        /// What is wrong with it; never the URL itself, which may hold a password.
+        reason: String,
+    },
+    /// There is no such row in the caller's scope.
+    #[error("there is no {what} `{id}` here")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// Its id or name.
+        id: String,
+    },
+    /// The change contradicts what is there.
+    #[error("{what} `{id}` {reason}")]
+    Conflict {
+        /// What the change was for.
+        what: &'static str,
+        /// Its id or name.
+        id: String,
+        /// What stands against it, and how to go on.
+        reason: String,
+    },
+    /// A value that no row may have.
+    #[error("{what} {reason}")]
+    Invalid {
+        /// Which value.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A project's caller asked for what belongs to the whole organisation.
+    #[error("{what} belong to the whole organisation; use an admin key of the organisation")]
+    OutOfScope {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// A newer Kijun has worked on this database.
+    #[error(
+        "the database has schema version {found}, but this Kijun knows versions up to {known}; \
+         start the newer Kijun, or restore the backup from before the upgrade"
+    )]
+    NewerDatabase {
+        /// The database's version.
+        found: i64,
+        /// The newest version that this binary knows.
+        known: i64,
+    },
+    /// The database was made with another master key.
+    #[error(
+        "this database was made with another master key ({source}); start with the key file or \
+         environment that it was made with"
+    )]
+    WrongMasterKey {
+        /// Which key it was, and which is here.
+        source: VaultError,
+    },
+    /// A sealed column could not be sealed or opened.
+    #[error("{what}: {source}")]
+    Sealed {
+        /// The table, column and row.
+        what: String,
+        /// Why not.
+        source: VaultError,
+    },
+    /// A row that this Kijun did not write, or that was damaged.
+    #[error("column `{column}` cannot be read: {reason}; restore the row from a backup")]
+    Unreadable {
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn not_found(what: &'static str, id: &str) -> Self {
+        Self::NotFound { what, id: id.into() }
+    }
+
+    pub(crate) fn conflict(what: &'static str, id: &str, reason: impl Into<String>) -> Self {
+        Self::Conflict { what, id: id.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn invalid(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Invalid { what, reason: reason.into() }
+    }
+
+    /// For an insert that may meet a row with the same key.
+    pub(crate) fn unless_duplicate(error: sqlx::Error, duplicate: impl FnOnce() -> Self) -> Self {
+        match error {
+            sqlx::Error::Database(error) if error.is_unique_violation() => duplicate(),
+            error => error.into(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { index, source } => {
+                Self::Unreadable { column: index, reason: source.to_string() }
+            }
+            sqlx::Error::PoolTimedOut => Self::Unavailable {
+                reason: "no connection became free in time; check that the database runs and can \
+                         be reached, or raise its number of connections"
+                    .into(),
+            },
+            // The message alone: a database's detail may quote values.
+            sqlx::Error::Database(error) => Self::Unavailable { reason: error.message().into() },
+            error => Self::Unavailable { reason: error.to_string() },
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Organisations: the tenants.
+
+use kernel::{OrganizationId, Timestamp};
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+
+use crate::columns::{Columns, checked_name};
+use crate::{Store, StoreError};
+
+/// A tenant, to which everything else belongs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// What people call it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Store {
+    /// Makes an organisation.
+    pub async fn organization_create(&self, name: &str) -> Result<Organization, StoreError> {
+        let created_at = self.now();
+        let organization = Organization {
+            id: OrganizationId::new(created_at, self.rng()),
+            name: checked_name("an organisation's name", name)?.into(),
+            created_at,
+        };
+        let mut change = self.change().await?;
+        sqlx::query("INSERT INTO organization (id, name, created_at) VALUES ($1, $2, $3)")
+            .bind(organization.id.as_str())
+            .bind(organization.name.as_str())
+            .bind(created_at.as_micros())
+            .execute(change.connection())
+            .await?;
+        change.commit().await?;
+        Ok(organization)
+    }
+
+    /// All organisations, in the order in which they were made.
+    pub async fn organization_list(&self) -> Result<Vec<Organization>, StoreError> {
+        sqlx::query("SELECT * FROM organization ORDER BY id")
+            .fetch_all(&mut *self.read().await?)
+            .await?
+            .iter()
+            .map(organization)
+            .collect()
+    }
+
+    /// One organisation.
+    pub async fn organization_get(&self, id: &OrganizationId) -> Result<Organization, StoreError> {
+        find(&mut *self.read().await?, id).await
+    }
+}
+
+pub(crate) async fn find(
+    connection: &mut AnyConnection,
+    id: &OrganizationId,
+) -> Result<Organization, StoreError> {
+    sqlx::query("SELECT * FROM organization WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map_or_else(|| Err(StoreError::not_found("organisation", id.as_str())), organization)
+}
+
+fn organization(row: &AnyRow) -> Result<Organization, StoreError> {
+    Ok(Organization {
+        id: row.text("id")?.into(),
+        name: row.text("name")?,
+        created_at: row.time("created_at")?,
+    })
+}

@@ -1,0 +1,30 @@
+//! Small facts about the installation, by name.
+
+use crate::columns::Columns;
+use crate::{Store, StoreError};
+
+impl Store {
+    /// What was last put under this name.
+    pub async fn setting_get(&self, name: &str) -> Result<Option<String>, StoreError> {
+        sqlx::query("SELECT value FROM setting WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&mut *self.read().await?)
+            .await?
+            .map(|row| row.text("value"))
+            .transpose()
+    }
+
+    /// Puts a value under a name. The generation stays: running nodes do not keep settings.
+    pub async fn setting_put(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query(
+            "INSERT INTO setting (name, value) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(write.connection())
+        .await?;
+        write.commit().await
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the wire format through its public interface.
+
+#[cfg(test)]
+mod translate;
+#[cfg(test)]
+mod wire;
