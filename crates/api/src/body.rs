@@ -13,7 +13,9 @@ use crate::App;
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// More bytes than allowed, as sent or when decompressed.
-    #[error("the request body is larger than {limit} bytes; send less, or raise server.max_body_bytes")]
+    #[error(
+        "the request body is larger than {limit} bytes; send less, or raise server.max_body_bytes"
+    )]
     TooLarge {
         /// How many are allowed.
         limit: usize,

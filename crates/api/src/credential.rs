@@ -7,7 +7,8 @@ use identity::Presented;
 /// `x-api-key` (Anthropic's) or `api-key` (Azure's).
 pub fn credential(headers: &HeaderMap) -> Presented<'_> {
     // A value that is no text is a credential that nobody has.
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    let text =
+        |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
     Presented {
         authorization: text(header::AUTHORIZATION),
         api_key: text(HeaderName::from_static("x-api-key"))

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use gateway::Gateway;
+use identity::Administration;
 use kernel::{SharedClock, SharedRng};
 use store::Store;
 
@@ -33,6 +34,8 @@ pub struct Deps {
     pub gateway: Arc<Gateway>,
     /// Keys, projects, limits, the ledger.
     pub store: Store,
+    /// The rules for making and changing keys and projects.
+    pub administration: Administration,
     /// The time.
     pub clock: SharedClock,
     /// Randomness.
@@ -59,8 +62,11 @@ impl std::ops::Deref for App {
 
 /// Every route, with the OpenAPI document made from the same lines at `/openapi.json`.
 pub fn router(app: App) -> Router {
-    let (router, document) =
-        openapi::base().merge(v1::routes()).merge(organization::routes()).merge(health::routes()).split_for_parts();
+    let (router, document) = openapi::base()
+        .merge(v1::routes())
+        .merge(organization::routes())
+        .merge(health::routes())
+        .split_for_parts();
     router
         .merge(openapi::served(&document))
         .fallback(problem::no_such_route)

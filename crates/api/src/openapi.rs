@@ -65,7 +65,9 @@ impl Modify for BearerAuth {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A project's API key below /v1; an admin key below /v1/organization."))
+            .description(Some(
+                "A project's API key below /v1; an admin key below /v1/organization.",
+            ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(scheme));

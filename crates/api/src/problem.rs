@@ -143,9 +143,11 @@ fn from_admission(refusal: &admission::Refusal, status: u16) -> Problem {
 /// What the provider said, as it said it; else what happened to it.
 fn from_failure(failure: Failure, status: u16) -> Problem {
     match failure.said {
-        Some(said) if said.status.as_u16() == status => {
-            Problem { status: said.status, headers: Box::new(said.headers), body: said.body.to_vec() }
-        }
+        Some(said) if said.status.as_u16() == status => Problem {
+            status: said.status,
+            headers: Box::new(said.headers),
+            body: said.body.to_vec(),
+        },
         _ => {
             let code = match failure.class {
                 FailureClass::Unauthorized => "upstream_unauthorized",
@@ -176,8 +178,13 @@ impl From<StoreError> for Problem {
             // What a database says is for the operator.
             error => {
                 tracing::error!(%error, "a request failed on the database");
-                Self::new(503, "server_error", Some("database_unavailable"), "the database does not answer; try again")
-                    .retry_after(std::time::Duration::from_secs(1))
+                Self::new(
+                    503,
+                    "server_error",
+                    Some("database_unavailable"),
+                    "the database does not answer; try again",
+                )
+                .retry_after(std::time::Duration::from_secs(1))
             }
         }
     }
@@ -223,7 +230,8 @@ pub async fn no_such_method(method: Method, uri: Uri) -> Problem {
 
 /// A bug of ours.
 pub(crate) fn internal() -> Response {
-    let message = "Kijun made a mistake while it answered; its log says more under this request's id";
+    let message =
+        "Kijun made a mistake while it answered; its log says more under this request's id";
     Problem::new(500, "server_error", Some("internal_error"), message).into_response()
 }
 

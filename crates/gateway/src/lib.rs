@@ -11,6 +11,7 @@
 //!
 //! May know: the domain crates below it. Must never do: SQL, HTTP as a server, content in logs.
 
+mod administer;
 pub mod admit;
 pub mod arrive;
 pub mod call;

@@ -166,6 +166,9 @@ impl Gateway {
         identified: Identified,
         inbound: Inbound,
     ) -> Result<Reply, Refusal> {
+        if self.settler.stopping() {
+            return Err(Refusal::Stopping);
+        }
         let mut ticket = None;
         if let Some(key) = inbound.idempotency_key() {
             let (project, operation) = (&identified.caller.project, inbound.operation);

@@ -7,8 +7,8 @@
 //! A vocabulary is loaded at the first call that needs it and then stays. Measured in a release
 //! build: `o200k_base` adds 67 MB of resident memory (35 MB of heap; 32 MB of the binary's own
 //! pages, which the kernel may drop again) and takes 46 ms; `cl100k_base` 32 MB and 21 ms. A node
-//! whose providers report their usage never loads one. Counting runs at about 40 MB/s; callers
-//! count large bodies on the blocking pool.
+//! whose providers report their usage never loads one. Counting runs at 8 MB/s or more on any text;
+//! callers count large bodies on the blocking pool.
 
 use bpe_openai::Tokenizer;
 use kernel::Operation;

@@ -72,7 +72,8 @@ impl Azure {
         };
         let models = config::target(spec, &base, &below)?;
         let upstream = Upstream::new(spec, transport, base, Credential::Header("api-key"))?;
-        let quirks = Quirks::openai();
+        // Azure also serves others' models, which reason in the open.
+        let quirks = Quirks::none();
         Ok(Self { server: Compatible { upstream, quirks }, calls, models })
     }
 }

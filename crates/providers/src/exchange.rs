@@ -41,9 +41,11 @@ impl Upstream {
         base: BaseUrl,
         credential: Credential,
     ) -> Result<Self, ConfigError> {
+        let mut headers = config::headers(spec, credential)?;
+        headers.insert(header::HOST, base.authority().clone());
         Ok(Self {
             host: transport.host(&base),
-            headers: config::headers(spec, credential)?,
+            headers,
             base,
             timeouts: spec.timeouts,
             errors: wire::error::envelope,
@@ -77,6 +79,13 @@ impl Upstream {
         target: &Uri,
         body: &Bytes,
     ) -> Result<Reply, Failure> {
+        let headers = || self.headers_of(call);
+        let request = Send { method: Method::POST, target, headers: &headers, body };
+        self.send(&request, call.deadline).await
+    }
+
+    /// The configuration's headers win over the client's.
+    fn headers_of(&self, call: &Outbound) -> HeaderMap {
         let mut headers = self.headers.clone();
         if let Ok(id) = HeaderValue::from_str(call.id.as_str()) {
             headers.insert(REQUEST_ID, id);
@@ -86,14 +95,13 @@ impl Upstream {
                 headers.append(name, value.clone());
             }
         }
-        let request = Send { method: Method::POST, target, headers: &headers, body };
-        self.send(&request, call.deadline).await
+        headers
     }
 
     /// Reads a short document, such as a list of models.
     pub(crate) async fn get<T: DeserializeOwned>(&self, target: &Uri) -> Result<T, Failure> {
-        let (headers, body) = (&self.headers, &Bytes::new());
-        let request = Send { method: Method::GET, target, headers, body };
+        let headers = || self.headers.clone();
+        let request = Send { method: Method::GET, target, headers: &headers, body: &Bytes::new() };
         let reply = self.send(&request, LIST_DEADLINE).await?;
         let document = reply.body.whole(MOST_LIST_BYTES).await.map_err(unread)?;
         serde_json::from_slice(&document).map_err(|_| {

@@ -45,7 +45,7 @@ impl Ollama {
         let base = base.with_path(&format!("{root}/v1"));
         let calls = Targets::new(spec, &base, "")?;
         let upstream = Upstream::new(spec, transport, base, Credential::OptionalBearer)?;
-        let quirks = Quirks::named("ollama").unwrap_or_else(|| Quirks::openai());
+        let quirks = Quirks::named("ollama").unwrap_or_else(Quirks::none);
         Ok(Self { server: Compatible { upstream, quirks }, calls, tags })
     }
 }

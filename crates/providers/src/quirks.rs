@@ -67,9 +67,9 @@ impl Quirks {
         TABLE.get(name)
     }
 
-    /// OpenAI's own.
-    pub(crate) fn openai() -> &'static Self {
-        Self::named("openai").unwrap_or(&NONE)
+    /// Those of a server that nothing is known of.
+    pub(crate) fn none() -> &'static Self {
+        &NONE
     }
 
     /// The quirks that a provider's configuration names, else those of the service at its base
@@ -84,7 +84,7 @@ impl Quirks {
             });
         }
         let Some(url) = spec.base_url.as_deref() else {
-            return Ok(Self::openai());
+            return Ok(Self::named("openai").unwrap_or(&NONE));
         };
         let url = url.trim().trim_end_matches('/');
         let known = TABLE.values().find(|quirks| quirks.base_url.as_deref() == Some(url));

@@ -41,15 +41,15 @@ pub(crate) async fn open_store(
     effects: &Effects,
 ) -> Result<Store, Failed> {
     let master = match environment.secret("KIJUN_MASTER_KEY")? {
-        Some(text) => MasterKey::from_base64(&text)?,
+        Some(text) => MasterKey::from_base64(text.expose_secret())?,
         None => MasterKey::load_or_create(&data_dir.master_key(), &*effects.rng)?,
     };
-    let vault = Arc::new(Vault::new(master, Arc::clone(&effects.rng)));
+    let vault = Arc::new(Vault::new(&master, Arc::clone(&effects.rng))?);
     let url = match config.store.url.expose_secret() {
         "" => data_dir.database_url(),
         url => url.to_owned(),
     };
-    let store_config = StoreConfig { url: url.into(), max_connections: config.store.max_connections };
+    let store_config = StoreConfig { url, max_connections: config.store.max_connections };
     let (clock, rng) = (Arc::clone(&effects.clock), Arc::clone(&effects.rng));
     Ok(Store::open(store_config, vault, clock, rng).await?)
 }

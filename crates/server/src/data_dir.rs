@@ -67,11 +67,6 @@ impl DataDir {
         }
     }
 
-    /// Where the directory is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// Where the master key is.
     pub(crate) fn master_key(&self) -> PathBuf {
         self.0.join("master.key")

@@ -41,10 +41,10 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError
     })
 }
 
-/// Serves until `stop` is there, then lets connections finish what they are at. Returns the
-/// connections still open, for the caller to wait for.
+/// Serves until `stop` is there, then closes the door. Returns the connections still open, for the
+/// caller to wait for.
 pub(crate) async fn serve(
-    listener: &TcpListener,
+    listener: TcpListener,
     edge: Edge,
     head_timeout: Duration,
     stop: impl Future<Output = ()>,

@@ -71,7 +71,9 @@ impl Database {
             .disable_statement_logging();
         if engine == Engine::Postgres {
             // The pool tries again until its patience ends, and then hides what was wrong.
-            AnyConnection::connect_with(&connect).await.map_err(unreachable)?.close().await?;
+            let first = tokio::time::timeout(PATIENCE, AnyConnection::connect_with(&connect));
+            let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+            first.map_err(unreachable)?.close().await?;
         }
         let options = match engine {
             Engine::Sqlite => options.test_before_acquire(false).after_connect(|connection, _| {
@@ -138,6 +140,7 @@ impl Write<'_> {
 fn unreachable(error: sqlx::Error) -> StoreError {
     let reason = match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::PoolTimedOut => "it does not answer".into(),
         error => error.to_string(),
     };
     StoreError::Unavailable {

@@ -68,14 +68,12 @@ impl Store {
     /// already in the ledger changes nothing, so a batch may be sent again after a failure.
     pub async fn call_insert(&self, records: &[CallRecord]) -> Result<u64, StoreError> {
         let engine = self.database().engine();
-        let whole = insert_statement(engine, CHUNK);
         let mut new = 0;
         let mut write = self.write().await?;
         for chunk in records.chunks(CHUNK) {
-            let full = chunk.len() == CHUNK;
-            let sql = if full { whole.clone() } else { insert_statement(engine, chunk.len()) };
+            let sql = insert_statement(engine, chunk.len());
             // Only the statement that comes again is worth a place in the connection's cache.
-            let query = sqlx::query(AssertSqlSafe(sql)).persistent(full);
+            let query = sqlx::query(AssertSqlSafe(sql)).persistent(chunk.len() == CHUNK);
             let query = chunk.iter().fold(query, bind);
             new += query.execute(write.connection()).await?.rows_affected();
         }

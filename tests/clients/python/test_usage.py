@@ -51,7 +51,9 @@ def test_what_no_provider_reports_is_counted(client: OpenAI) -> None:
 
 def test_embeddings_have_their_own_report(client: OpenAI) -> None:
     before = usage.totals(client, sim.METERED_EMBEDDING, "embeddings")
-    used = client.embeddings.create(model=sim.METERED_EMBEDDING, input="a text of some words").usage
+    used = client.embeddings.create(
+        model=sim.METERED_EMBEDDING, input="a text of some words", encoding_format="float"
+    ).usage
     expected = more(before, num_model_requests=1, input_tokens=used.prompt_tokens)
     usage.eventually(lambda: usage.totals(client, sim.METERED_EMBEDDING, "embeddings"), expected)
 

@@ -18,6 +18,9 @@ use crate::StreamBreak;
 /// than many, and what is already here waits for nothing.
 const TOGETHER: usize = 16 * 1024;
 
+/// Room for the few events that usually come together.
+const MODEST: usize = 4 * 1024;
+
 /// A response's body as it arrives. Read to its end, its connection goes back to the pool; dropped
 /// earlier, the socket is closed at once.
 pub(crate) struct ResponseBody {
@@ -151,7 +154,7 @@ impl Body for ResponseBody {
             match this.poll_piece(cx) {
                 Poll::Ready(Ok(Some(piece))) => {
                     if together.is_empty() {
-                        together.reserve(TOGETHER.max(first.len() + piece.len()));
+                        together.reserve(MODEST.max(first.len() + piece.len()));
                         together.extend_from_slice(&first);
                     }
                     together.extend_from_slice(&piece);

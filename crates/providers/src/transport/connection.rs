@@ -114,6 +114,11 @@ impl Connection {
         !self.closed && self.sender.is_ready()
     }
 
+    /// Whether it can be kept for another request, as far as it knows.
+    pub(super) fn may_rest(&self) -> bool {
+        !self.closed && self.sender.is_ready()
+    }
+
     /// Lays the connection aside until it is asked again.
     pub(super) fn rest(&mut self, now: Instant) {
         self.gate.forget_task();
@@ -247,5 +252,39 @@ impl AsyncWrite for Socket {
             Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Stream::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How long the alarm lets somebody wait until `limit`.
+    async fn waited(alarm: &mut Pin<Box<Sleep>>, limit: Duration) -> Duration {
+        let start = Instant::now();
+        std::future::poll_fn(|cx| poll_alarm(alarm, start + limit, cx)).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_alarm_rings_at_the_limit_wherever_it_stood() {
+        let mut alarm = Box::pin(tokio::time::sleep(Duration::from_secs(100)));
+        // Later than the limit, earlier than it, and long past.
+        for seconds in [10, 30, 500, 1] {
+            let limit = Duration::from_secs(seconds);
+            let waited = waited(&mut alarm, limit).await;
+            assert!(waited >= limit && waited < limit + Duration::from_millis(5), "{waited:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_limit_does_not_move_the_alarm() {
+        let mut alarm = Box::pin(tokio::time::sleep(Duration::from_secs(10)));
+        let (stood, limit) = (alarm.deadline(), Instant::now() + Duration::from_secs(60));
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(poll_alarm(&mut alarm, limit, &mut nobody).is_pending());
+        assert_eq!(alarm.deadline(), stood);
     }
 }

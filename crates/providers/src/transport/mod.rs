@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use kernel::catalog::FailureClass;
 use serde::Deserialize;
@@ -76,7 +76,7 @@ impl Transport {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         // Hosts that no provider refers to any more take their idle connections with them.
         hosts.retain(|_, host| Arc::strong_count(host) > 1);
-        let Origin { tls, host, port, .. } = &base.origin;
+        let Origin { tls, host, port } = &base.origin;
         let entry = hosts.entry((*tls, host.clone(), *port));
         let new = || Host::new(base.origin.clone(), self.config.clone(), Arc::clone(&self.tls));
         Arc::clone(entry.or_insert_with(|| Arc::new(new())))
@@ -95,19 +95,18 @@ pub(crate) struct Send<'a> {
     pub(crate) method: Method,
     /// Path and query.
     pub(crate) target: &'a Uri,
-    /// All headers but `host` and the length.
-    pub(crate) headers: &'a HeaderMap,
+    /// Makes all headers but the length.
+    pub(crate) headers: &'a (dyn Fn() -> HeaderMap + Sync),
     /// The body; empty for GET.
     pub(crate) body: &'a Bytes,
 }
 
 impl Send<'_> {
-    fn build(&self, origin: &Origin) -> Request<Full<Bytes>> {
+    fn build(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.clone();
-        *request.headers_mut() = self.headers.clone();
-        request.headers_mut().insert(header::HOST, origin.authority.clone());
+        *request.headers_mut() = (self.headers)();
         request
     }
 }

@@ -21,7 +21,8 @@ use super::{Response, Send, TransportConfig, TransportError};
 /// noticed during a long wait, and routers on the way do not forget the connection.
 const KEEPALIVE: Duration = Duration::from_secs(45);
 
-/// One origin: its address, and its idle connections, the freshest last.
+/// One origin: its address, and its idle connections, the freshest last. They are looked at when
+/// calls come and go; no timer watches them.
 pub(crate) struct Host {
     origin: Origin,
     idle: Mutex<VecDeque<Box<Connection>>>,
@@ -68,14 +69,13 @@ impl Host {
     ) -> Result<Response, Asked> {
         let first_byte = after(Instant::now(), timeouts.first_byte());
         let limit = first_byte.min(total);
-        let response =
-            connection.ask(request.build(&self.origin), limit).await.map_err(|error| {
-                let error = match error {
-                    TransportError::NoFirstByte if limit == total => TransportError::Deadline,
-                    other => other,
-                };
-                Asked { error, silent: connection.was_silent() }
-            })?;
+        let response = connection.ask(request.build(), limit).await.map_err(|error| {
+            let error = match error {
+                TransportError::NoFirstByte if limit == total => TransportError::Deadline,
+                other => other,
+            };
+            Asked { error, silent: connection.was_silent() }
+        })?;
         let (head, incoming) = response.into_parts();
         let pace = Pace {
             idle: timeouts.idle(),
@@ -104,7 +104,7 @@ impl Host {
 
     /// Takes a connection back whose answer was read to its end.
     pub(super) fn put_back(&self, mut connection: Box<Connection>) {
-        if !connection.is_ready() {
+        if !connection.may_rest() {
             return;
         }
         let now = Instant::now();

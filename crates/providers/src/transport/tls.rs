@@ -2,10 +2,11 @@
 //! the system's certificate authorities takes milliseconds and memory that a node with only local
 //! models never has to spend.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
@@ -30,10 +31,32 @@ impl Tls {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| TransportError::Tls {
             why: "its host name is no valid DNS name".to_owned(),
         })?;
-        connector.connect(name, tcp).await.map_err(|error| TransportError::Tls {
-            // rustls's own words (an unknown issuer, an expired certificate) say how to mend it.
-            why: error.get_ref().map_or_else(|| error.kind().to_string(), ToString::to_string),
+        connector.connect(name, tcp).await.map_err(|error| {
+            tracing::warn!(host, %error, "no TLS connection to a provider");
+            TransportError::Tls { why: explain(&error).to_owned() }
         })
+    }
+}
+
+/// What clients may read of it: rustls's own words can hold names inside the certificate.
+fn explain(error: &io::Error) -> &'static str {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(wrong)) => match wrong {
+            CertificateError::UnknownIssuer => {
+                "its certificate is signed by an authority that this system does not know; add \
+                 the authority to the system's certificates"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for another host name"
+            }
+            _ => "its certificate is not valid",
+        },
+        Some(rustls::Error::AlertReceived(_)) => "it refused the handshake",
+        _ => "the handshake failed; does it speak TLS at this port?",
     }
 }
 

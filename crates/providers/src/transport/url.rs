@@ -11,14 +11,14 @@ pub(crate) struct Origin {
     pub(super) host: Box<str>,
     /// The port.
     pub(super) port: u16,
-    /// The `host` header.
-    pub(super) authority: HeaderValue,
 }
 
 /// A provider's base URL.
 #[derive(Debug, Clone)]
 pub(crate) struct BaseUrl {
     pub(super) origin: Origin,
+    /// Host and port as they were written.
+    authority: HeaderValue,
     /// The path, without the slash at its end.
     path: String,
 }
@@ -61,12 +61,18 @@ impl BaseUrl {
             None if tls => 443,
             None => 80,
         };
-        let header = HeaderValue::from_str(authority).map_err(|error| wrong(&error))?;
+        let authority = HeaderValue::from_str(authority).map_err(|error| wrong(&error))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').into();
         Ok(Self {
-            origin: Origin { tls, host, port, authority: header },
+            origin: Origin { tls, host, port },
+            authority,
             path: uri.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// The `host` header of requests.
+    pub(crate) fn authority(&self) -> &HeaderValue {
+        &self.authority
     }
 
     /// The path of the base, without the slash at its end.

@@ -1,5 +1,11 @@
 //! Event streams.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+
+use http_body::Body;
 use http_body_util::BodyExt;
 use kernel::catalog::FailureClass;
 use providers::StreamBreak;
@@ -52,6 +58,51 @@ async fn an_event_is_not_held_back_for_the_next() {
     assert_eq!(first, "data: {\"n\":1}\n\n");
     go.send(()).unwrap();
     assert_eq!(read(&mut events).await, (b"data: {\"n\":2}\n\n".to_vec(), None));
+}
+
+/// A waker that counts.
+struct Counting(Arc<AtomicUsize>, Waker);
+
+impl Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        self.1.wake_by_ref();
+    }
+}
+
+#[tokio::test]
+async fn events_that_come_together_go_on_together_and_wake_nobody_twice() {
+    let (go, gate) = oneshot::channel::<()>();
+    let gate = std::sync::Mutex::new(Some(gate));
+    let address = upstream(move |_, mut peer| {
+        let gate = gate.lock().unwrap().take().unwrap();
+        async move {
+            peer.request().await.unwrap();
+            peer.send(STREAM_HEAD).await;
+            gate.await.unwrap();
+            let event = "data: {\"n\":1}\n\n";
+            peer.send(format!("{:x}\r\n{event}\r\n", event.len()).repeat(50) + "0\r\n\r\n").await;
+            peer.hung_up().await;
+        }
+    })
+    .await;
+    let mut spec = spec("openai", format!("http://{address}/v1"));
+    spec.quirks = Some("openai".to_owned());
+    let mut events = stream(&*provider(&spec), chat(true)).await.unwrap();
+    let (wakes, mut go) = (Arc::new(AtomicUsize::new(0)), Some(go));
+    let mut frame = events.frame();
+    let first = std::future::poll_fn(|cx| {
+        let counting = Waker::from(Arc::new(Counting(Arc::clone(&wakes), cx.waker().clone())));
+        let outcome = Pin::new(&mut frame).poll(&mut Context::from_waker(&counting));
+        go.take().map(|go| go.send(()));
+        outcome
+    });
+    let first = first.await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first.len(), 50 * 15);
+    // One for the socket; fifty would come from the connection waking its own task.
+    let wakes = wakes.load(Ordering::Relaxed);
+    assert!(wakes <= 3, "{wakes} wake-ups");
+    assert!(events.is_end_stream());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kernel::catalog::{FailureClass, Timeouts};
 use providers::{Provider, StreamBreak};
 
-use crate::upstream::{STREAM_HEAD, chat, failure, provider, read, spec, stream, upstream, whole};
+use crate::upstream::{STREAM_HEAD, chat, failure, provider, read, spec, stream, upstream};
 
 fn impatient(address: SocketAddr, timeouts: Timeouts) -> Arc<dyn Provider> {
     let mut spec = spec("openai", format!("http://{address}/v1"));
@@ -37,7 +37,7 @@ async fn silence_in_the_middle() {
         peer.hung_up().await;
     })
     .await;
-    let provider = impatient(address, Timeouts { idle_ms: 40, ..Timeouts::default() });
+    let provider = impatient(address, Timeouts { idle_ms: 100, ..Timeouts::default() });
     let mut events = stream(&*provider, chat(true)).await.unwrap();
     let expected = (b"data: {}\n\n".to_vec(), Some(StreamBreak::Idle));
     assert_eq!(read(&mut events).await, expected);
@@ -55,7 +55,23 @@ async fn a_stream_that_never_ends() {
     .await;
     let provider = impatient(address, Timeouts::default());
     let mut call = chat(true);
-    call.deadline = Duration::from_millis(80);
+    call.deadline = Duration::from_millis(300);
+    let mut events = stream(&*provider, call).await.unwrap();
+    assert_eq!(read(&mut events).await.1, Some(StreamBreak::Deadline));
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_silence_in_the_middle() {
+    let address = upstream(|_, mut peer| async move {
+        peer.request().await.unwrap();
+        peer.send(STREAM_HEAD).await;
+        peer.chunk("data: {}\n\n").await;
+        peer.hung_up().await;
+    })
+    .await;
+    let mut call = chat(true);
+    call.deadline = Duration::from_millis(300);
+    let provider = impatient(address, Timeouts::default());
     let mut events = stream(&*provider, call).await.unwrap();
     assert_eq!(read(&mut events).await.1, Some(StreamBreak::Deadline));
 }
@@ -82,26 +98,4 @@ async fn a_server_that_takes_the_connection_but_no_tls() {
     let failure = failure(&*provider(&spec), chat(false)).await;
     assert_eq!(failure.class, FailureClass::Timeout);
     assert!(failure.message.contains("connect"), "{failure}");
-}
-
-/// The alarm of a connection is set for its first call; later calls with other limits move it.
-#[tokio::test]
-async fn a_kept_connection_keeps_no_old_limit() {
-    let address = upstream(|number, mut peer| async move {
-        assert_eq!(number, 0, "the connection is reused");
-        peer.request().await.unwrap();
-        peer.answer("200 OK", "", "{}").await;
-        peer.request().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(120)).await;
-        peer.answer("200 OK", "", "{}").await;
-        peer.request().await.unwrap();
-        peer.hung_up().await;
-    })
-    .await;
-    let provider = impatient(address, Timeouts::default());
-    let mut short = chat(false);
-    short.deadline = Duration::from_millis(60);
-    whole(&*provider, short.clone()).await.unwrap();
-    whole(&*provider, chat(false)).await.unwrap();
-    assert_eq!(failure(&*provider, short).await.class, FailureClass::Timeout);
 }

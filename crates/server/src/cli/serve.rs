@@ -14,6 +14,8 @@ use crate::{banner, listen, logs};
 
 /// How long the banner waits for providers to list their models.
 const DISCOVERY_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long the last bytes get to leave.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the last records get to reach the database at the end; those that do not are carried
 /// at the next start.
 const CARRY_PATIENCE: Duration = Duration::from_secs(5);
@@ -33,9 +35,9 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
         api_key: environment.secret("KIJUN_BOOTSTRAP_API_KEY")?,
         admin_key: environment.secret("KIJUN_BOOTSTRAP_ADMIN_KEY")?,
     };
-    let keys = Administration::new(store.clone(), effects.clock.clone(), effects.rng.clone())
-        .bootstrap(wish)
-        .await?;
+    let (clock, rng) = (effects.clock.clone(), effects.rng.clone());
+    let administration = Administration::new(store.clone(), clock, rng);
+    let keys = administration.bootstrap(wish).await?;
     let gateway =
         app::gateway(&config, catalog, rack, store.clone(), &data_dir.journal(), &effects).await?;
     let background = {
@@ -45,35 +47,39 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     let edge = Edge::new(App::new(Deps {
         gateway: gateway.clone(),
         store,
+        administration,
         clock: effects.clock.clone(),
         rng: effects.rng.clone(),
         max_body_bytes: config.server.max_body_bytes,
         body_timeout: Duration::from_secs(config.server.request_timeout_secs),
     }));
 
-    let stop = stop_signal()?;
+    let asked_to_stop = stop_signal()?;
     let greet = async {
         // Calls are answered meanwhile.
         let _ = tokio::time::timeout(DISCOVERY_PATIENCE, gateway.discover()).await;
         print::line(&banner::text(address, &keys, &gateway));
         std::future::pending::<()>().await;
     };
-    let stop = async {
+    let drain = Duration::from_secs(config.server.drain_secs);
+    // The door stays open meanwhile, so that new calls hear why they are refused and `/readyz`
+    // tells balancers to go elsewhere.
+    let drained = async {
         tokio::select! {
-            () = stop => {}
+            () = asked_to_stop => {}
             () = greet => {}
+        }
+        let settler = gateway.settler();
+        settler.stop();
+        tracing::info!(under_way = settler.under_way(), "stopping: running calls finish, new ones are refused");
+        if !settler.idle(drain).await {
+            tracing::warn!(under_way = settler.under_way(), "some calls did not finish in time and are cut off");
         }
     };
     let head_timeout = Duration::from_secs(config.server.request_timeout_secs);
-    let open = listen::serve(&listener, edge, head_timeout, stop).await;
-
-    let drain = Duration::from_secs(config.server.drain_secs);
-    tracing::info!(under_way = gateway.settler().under_way(), "stopping: running calls finish, new ones are refused");
-    gateway.settler().stop();
-    drop(listener);
-    if tokio::time::timeout(drain, open.shutdown()).await.is_err() {
-        tracing::warn!(under_way = gateway.settler().under_way(), "some calls did not finish in time and are cut off");
-    }
+    let open = listen::serve(listener, edge, head_timeout, drained).await;
+    // What is settled may still be on its way out.
+    let _ = tokio::time::timeout(FLUSH_PATIENCE, open.shutdown()).await;
     if !gateway.settled_calls_are_stored(CARRY_PATIENCE).await {
         tracing::warn!("some records did not reach the database; they are in the journal and are carried at the next start");
     }

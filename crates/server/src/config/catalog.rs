@@ -56,7 +56,7 @@ impl Config {
     ///
     /// # Errors
     /// When a credential is not where it should be, or a price is none.
-    pub fn catalog(
+    pub(crate) fn catalog(
         &self,
         environment: &Environment,
         local: Vec<ProviderSpec>,

@@ -11,12 +11,12 @@ use super::secret::read_secret_file;
 
 /// A copy of the environment. Its values are never printed.
 #[derive(Clone)]
-pub struct Environment(HashMap<String, String>);
+pub(crate) struct Environment(HashMap<String, String>);
 
 impl Environment {
     /// The environment of this process. A value that is no UTF-8 is as good as unset.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         let vars = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self(vars.collect())
@@ -24,12 +24,12 @@ impl Environment {
 
     /// A made-up environment, for tests.
     #[cfg(test)]
-    pub fn of(vars: &[(&str, &str)]) -> Self {
+    pub(crate) fn of(vars: &[(&str, &str)]) -> Self {
         Self(vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     /// A variable; one that is empty is as good as unset.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
@@ -37,7 +37,7 @@ impl Environment {
     ///
     /// # Errors
     /// When that file cannot be read.
-    pub fn secret(&self, name: &str) -> Result<Option<SecretString>, ConfigError> {
+    pub(crate) fn secret(&self, name: &str) -> Result<Option<SecretString>, ConfigError> {
         if let Some(value) = self.get(name) {
             return Ok(Some(value.to_owned().into()));
         }

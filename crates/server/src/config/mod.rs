@@ -12,31 +12,31 @@ use gateway::price::PriceTable;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub use environment::Environment;
+pub(crate) use environment::Environment;
 
 pub(crate) use catalog::found;
 
 use catalog::{LimitEntry, ModelEntry, ProviderEntry};
 
 /// Every key with its default: the reference manual.
-pub const DEFAULTS: &str = include_str!("../../config.default.toml");
+pub(crate) const DEFAULTS: &str = include_str!("../../config.default.toml");
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The door.
-    pub server: ServerConfig,
+    pub(crate) server: ServerConfig,
     /// The database.
-    pub store: StoreSection,
+    pub(crate) store: StoreSection,
     /// Logs.
-    pub log: LogConfig,
+    pub(crate) log: LogConfig,
     /// The life of a call.
-    pub gateway: gateway::GatewayConfig,
+    pub(crate) gateway: gateway::GatewayConfig,
     /// What is found without being written down.
-    pub discovery: DiscoveryConfig,
+    pub(crate) discovery: DiscoveryConfig,
     /// The scripted model.
-    pub sim: SimConfig,
+    pub(crate) sim: SimConfig,
     #[serde(default)]
     providers: Vec<ProviderEntry>,
     #[serde(default)]
@@ -50,43 +50,43 @@ pub struct Config {
 /// `[server]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ServerConfig {
+pub(crate) struct ServerConfig {
     /// Where clients reach Kijun.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Where database, keys and journal are.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// Bytes of the largest request body.
-    pub max_body_bytes: usize,
+    pub(crate) max_body_bytes: usize,
     /// Seconds for a request's head, and again for its body.
-    pub request_timeout_secs: u64,
+    pub(crate) request_timeout_secs: u64,
     /// Seconds for running calls after a stop.
-    pub drain_secs: u64,
+    pub(crate) drain_secs: u64,
 }
 
 /// `[store]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StoreSection {
+pub(crate) struct StoreSection {
     /// Empty: SQLite in the data directory.
-    pub url: SecretString,
+    pub(crate) url: SecretString,
     /// Connections to PostgreSQL at most.
-    pub max_connections: u32,
+    pub(crate) max_connections: u32,
 }
 
 /// `[log]`
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LogConfig {
+pub(crate) struct LogConfig {
     /// How lines look.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
     /// Which lines there are.
-    pub level: LogLevel,
+    pub(crate) level: LogLevel,
 }
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// For machines.
@@ -96,7 +96,7 @@ pub enum LogFormat {
 /// Which log lines there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     /// What went wrong.
     Error,
     /// What may go wrong.
@@ -112,24 +112,24 @@ pub enum LogLevel {
 /// `[discovery]`
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DiscoveryConfig {
+pub(crate) struct DiscoveryConfig {
     /// By environment variables.
-    pub environment: bool,
+    pub(crate) environment: bool,
     /// On default local ports.
-    pub local_servers: bool,
+    pub(crate) local_servers: bool,
 }
 
 /// `[sim]`
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SimConfig {
+pub(crate) struct SimConfig {
     /// Whether kijun-sim is served.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
 }
 
 /// Why the configuration cannot be used. Every message says what, where, and how to mend it.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error("the configuration file {} cannot be read: {source}", path.display())]
     Unreadable {
@@ -153,7 +153,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`]
-    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+    pub(crate) fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let (place, mut table) = match file {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -177,7 +177,7 @@ impl Config {
     ///
     /// # Errors
     /// When a row is no price.
-    pub fn prices(&self) -> Result<PriceTable, ConfigError> {
+    pub(crate) fn prices(&self) -> Result<PriceTable, ConfigError> {
         let listed = PriceTable::embedded().map_err(|error| wrong("prices.toml", error.to_string()))?;
         Ok(listed.with_overrides(self.prices.clone()))
     }

@@ -158,11 +158,14 @@ impl<'a> ToolCallDelta<'a> {
     }
 }
 
+/// OpenAI's limit of `n`.
+const MOST_CHOICES: u64 = 128;
+
 /// Writes the chunks of one stream.
 pub(super) struct ChunkWriter {
     context: Context,
-    /// The choices that have begun.
-    begun: Vec<u64>,
+    /// How many choices have begun.
+    begun: u64,
     pub(super) service_tier: Option<&'static str>,
 }
 
@@ -189,17 +192,25 @@ struct ChunkChoice<'a> {
 
 impl ChunkWriter {
     pub(super) const fn new(context: Context) -> Self {
-        Self { context, begun: Vec::new(), service_tier: None }
+        Self { context, begun: 0, service_tier: None }
     }
 
-    /// The chunk that names the role, once for each choice.
+    /// The chunk that names the role, once for each choice, and in their order: the official SDK
+    /// for Python cannot take the second choice first.
     pub(super) fn begin(&mut self, out: &mut Vec<u8>, index: u64) -> Result<(), BadAnswer> {
-        if self.begun.contains(&index) {
-            return Ok(());
+        if index >= MOST_CHOICES {
+            return Err(BadAnswer(
+                "the provider gave more answers than anyone asks for".to_owned(),
+            ));
         }
-        self.begun.push(index);
-        let delta = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
-        self.choice(out, ChunkChoice { index, delta, logprobs: Value::Null, finish_reason: None })
+        while self.begun <= index {
+            let index = self.begun;
+            let delta = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
+            let logprobs = Value::Null;
+            self.choice(out, ChunkChoice { index, delta, logprobs, finish_reason: None })?;
+            self.begun += 1;
+        }
+        Ok(())
     }
 
     pub(super) fn delta(

@@ -31,6 +31,7 @@ pub(crate) async fn retrieve(
     let identified = app.gateway.identify(credential(&headers))?;
     let models = identified.models();
     let alias = models.into_iter().find(|alias| *alias.name == *model);
-    let alias = alias.ok_or_else(|| Refusal::ModelNotFound { model: model.chars().take(100).collect() })?;
+    let alias =
+        alias.ok_or_else(|| Refusal::ModelNotFound { model: model.chars().take(100).collect() })?;
     Ok(Json(Model::from(&**alias)))
 }

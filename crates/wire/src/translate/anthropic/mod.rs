@@ -7,7 +7,8 @@
 //! - `seed` and the two penalties have no counterpart and are dropped; so is the `name` of a
 //!   message and the `detail` of an image.
 //! - Reasoning becomes `thinking`, by budget or by effort as the model's generation has it. Thinking
-//!   cannot be combined with a forced tool; the tool wins.
+//!   cannot be combined with a forced tool; the tool wins. Models that think by budget stop
+//!   thinking when a client hands tool results back without the thoughts before the calls.
 //! - `json_schema` becomes `output_config.format`. `json_object` becomes an instruction, because
 //!   Anthropic's structured outputs need a schema that names every property.
 //! - `n` above 1, `logprobs` and sound are refused.

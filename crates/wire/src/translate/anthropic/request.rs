@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value, json};
 
 use super::content::{assistant_blocks, blocks, text_blocks, tool_result};
-use super::thinking::{Generation, Thinking};
+use super::thinking::{Generation, Obstacles, Thinking};
 use crate::translate::Inexpressible;
 use crate::translate::chat::{Format, Function, Message, Request, Tool, ToolChoice};
 use crate::translate::put::Put;
@@ -28,7 +28,7 @@ pub fn request(body: &[u8], model: &str, stream: bool) -> Result<Vec<u8>, Inexpr
     fields.put_list("system", system);
     fields.put("messages", turns.iter().map(Turn::to_value).collect::<Value>());
     insert_tools(&mut fields, &request, tools_used);
-    insert_sampling(&mut fields, &request, model);
+    insert_sampling(&mut fields, &request, model, thoughts_lost(&turns));
     if stream {
         fields.put("stream", true);
     }
@@ -115,6 +115,17 @@ impl<'a> Conversation<'a> {
     }
 }
 
+/// Whether the model's last turn called tools and comes back without the thoughts before them.
+fn thoughts_lost(turns: &[Turn]) -> bool {
+    let is = |block: &Value, kind: &str| block.get("type").is_some_and(|own| own == kind);
+    let last = turns.iter().rev().find(|turn| turn.role == "assistant");
+    last.is_some_and(|turn| {
+        let thought = |block| is(block, "thinking") || is(block, "redacted_thinking");
+        turn.blocks.iter().any(|block| is(block, "tool_use"))
+            && !turn.blocks.first().is_some_and(thought)
+    })
+}
+
 fn insert_tools(fields: &mut Map<String, Value>, request: &Request, mut used: Vec<&str>) {
     if request.tools.is_empty() {
         // Anthropic refuses a conversation with calls of tools that the request does not define.
@@ -157,17 +168,22 @@ fn tool(tool: &Tool) -> Value {
     tool
 }
 
-fn insert_sampling(fields: &mut Map<String, Value>, request: &Request, model: &str) {
+fn insert_sampling(
+    fields: &mut Map<String, Value>,
+    request: &Request,
+    model: &str,
+    thoughts_lost: bool,
+) {
     let generation = Generation::of(model);
     let max_tokens = request.max_tokens.unwrap_or_else(|| generation.default_max_tokens());
     fields.put("max_tokens", max_tokens);
     let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-    // A client that speaks Anthropic's own word for it is not corrected.
-    let own = request.rest.get("thinking").filter(|own| !own.is_null());
+    let obstacles = Obstacles { forced, thoughts_lost };
     let mut thinking = request.effort.map_or_else(Thinking::default, |effort| {
-        Thinking::of(effort, generation, max_tokens, forced)
+        Thinking::of(effort, generation, max_tokens, obstacles)
     });
-    thinking.config = own.cloned().or(thinking.config);
+    // A client that speaks Anthropic's own word for it is not corrected.
+    thinking.config = request.rest.get("thinking").cloned().or(thinking.config);
     if !thinking.is_on() {
         // 1 is Anthropic's default for both. It is not sent, because models that take no sampling
         // parameters, or only one of the two, refuse even the default.

@@ -45,6 +45,16 @@ impl Generation {
     }
 }
 
+/// What may rule thinking out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Obstacles {
+    /// A tool must be called. No model both thinks and is forced.
+    pub(super) forced: bool,
+    /// The model's last turn called tools, and the client has not kept the thoughts before them.
+    /// Models that think by budget refuse to go on thinking from there.
+    pub(super) thoughts_lost: bool,
+}
+
 /// What to say about thinking.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Thinking {
@@ -55,10 +65,16 @@ pub(super) struct Thinking {
 }
 
 impl Thinking {
-    /// Translates an effort. `forced` tells that a tool must be called, which rules thinking out.
-    pub(super) fn of(effort: Effort, model: Generation, max_tokens: u64, forced: bool) -> Self {
+    /// Translates an effort.
+    pub(super) fn of(
+        effort: Effort,
+        model: Generation,
+        max_tokens: u64,
+        Obstacles { forced, thoughts_lost }: Obstacles,
+    ) -> Self {
         if model < ADAPTIVE {
-            let budget = budget(effort, max_tokens).filter(|_| !forced && model >= THINKING);
+            let possible = model >= THINKING && !forced && !thoughts_lost;
+            let budget = budget(effort, max_tokens).filter(|_| possible);
             let config = |budget| json!({ "type": "enabled", "budget_tokens": budget });
             return Self { config: budget.map(config), effort: None };
         }
@@ -136,9 +152,10 @@ mod tests {
 
     #[test]
     fn a_forced_tool_rules_thinking_out_but_not_effort() {
-        let old = Thinking::of(Effort::High, Generation(4, 5), 32_000, true);
+        let forced = Obstacles { forced: true, ..Obstacles::default() };
+        let old = Thinking::of(Effort::High, Generation(4, 5), 32_000, forced);
         assert_eq!(old, Thinking::default());
-        let new = Thinking::of(Effort::High, Generation(4, 6), 32_000, true);
+        let new = Thinking::of(Effort::High, Generation(4, 6), 32_000, forced);
         assert_eq!(new, Thinking { config: None, effort: Some("high") });
     }
 }

@@ -96,6 +96,7 @@ impl Translator {
         candidate: Candidate,
         out: &mut Vec<u8>,
     ) -> Result<(), BadAnswer> {
+        self.writer.begin(out, index)?;
         if self.choices.entry(index).or_default().finished {
             return Ok(());
         }
@@ -159,7 +160,9 @@ impl Choice {
         }
     }
 
+    /// Ends the thought under way.
     fn next_detail(&mut self) -> usize {
+        self.thought = None;
         let index = self.details;
         self.details += 1;
         index

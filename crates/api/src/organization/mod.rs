@@ -1,0 +1,71 @@
+//! `/v1/organization`: administration, in OpenAI's shapes where it has them; what is Kijun's own
+//! says so in the OpenAPI document. Every handler takes an [`admin::Admin`] first.
+
+mod admin;
+mod admin_api_keys;
+mod calls;
+mod deleted;
+mod expiry;
+mod ids;
+mod limits;
+mod list;
+mod model_permissions;
+mod models;
+mod nearest;
+mod project_api_keys;
+mod projects;
+mod providers;
+mod query;
+mod sent;
+mod service_accounts;
+mod usage;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+
+/// The routes below `/v1/organization`.
+pub fn routes() -> OpenApiRouter<App> {
+    keys_and_projects().merge(catalogue()).merge(records())
+}
+
+fn keys_and_projects() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(admin_api_keys::list::list, admin_api_keys::create::create))
+        .routes(routes!(admin_api_keys::retrieve::retrieve, admin_api_keys::delete::delete))
+        .routes(routes!(projects::list::list, projects::create::create))
+        .routes(routes!(projects::retrieve::retrieve, projects::modify::modify))
+        .routes(routes!(projects::archive::archive))
+        .routes(routes!(project_api_keys::list::list, project_api_keys::create::create))
+        .routes(routes!(project_api_keys::retrieve::retrieve, project_api_keys::delete::delete))
+        .routes(routes!(project_api_keys::rotate::rotate))
+        .routes(routes!(service_accounts::list::list, service_accounts::create::create))
+        .routes(routes!(service_accounts::retrieve::retrieve, service_accounts::delete::delete))
+        .routes(routes!(service_accounts::create_api_key::create_api_key))
+        .routes(routes!(
+            model_permissions::retrieve::retrieve,
+            model_permissions::modify::modify,
+            model_permissions::delete::delete
+        ))
+}
+
+fn catalogue() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(providers::list::list, providers::put::put))
+        .routes(routes!(providers::retrieve::retrieve, providers::delete::delete))
+        .routes(routes!(providers::check::check))
+        .routes(routes!(models::list::list, models::put::put))
+        .routes(routes!(models::retrieve::retrieve, models::delete::delete))
+        .routes(routes!(limits::list::list, limits::create::create))
+        .routes(routes!(limits::delete::delete))
+}
+
+fn records() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(usage::completions::completions))
+        .routes(routes!(usage::embeddings::embeddings))
+        .routes(routes!(usage::moderations::moderations))
+        .routes(routes!(calls::list::list))
+        .routes(routes!(calls::retrieve::retrieve))
+}

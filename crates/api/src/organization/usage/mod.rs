@@ -1,0 +1,103 @@
+//! `/v1/organization/usage`: what was used, in buckets of time.
+
+mod ask;
+pub(super) mod completions;
+pub(super) mod embeddings;
+pub(super) mod moderations;
+
+use serde::Serialize;
+use store::{UsagePage, UsageRow};
+use utoipa::ToSchema;
+
+/// One page of buckets.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UsageBuckets<T> {
+    /// Always `page`.
+    object: &'static str,
+    /// The buckets, the empty ones too.
+    data: Vec<UsageBucket<T>>,
+    /// Whether there is another page.
+    has_more: bool,
+    /// `page` of the next page.
+    #[schema(required)]
+    next_page: Option<String>,
+}
+
+/// The usage of one stretch of time.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UsageBucket<T> {
+    /// Always `bucket`.
+    object: &'static str,
+    /// Where it begins, in seconds since the Unix epoch.
+    start_time: i64,
+    /// Where it ends.
+    end_time: i64,
+    /// One result, or one per group; none where there were no calls.
+    results: Vec<T>,
+}
+
+/// What a result is grouped by; null where it is not.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UsageGroup {
+    /// The project.
+    #[schema(required)]
+    project_id: Option<String>,
+    /// The end user that the client named, else the key's service account.
+    #[schema(required)]
+    user_id: Option<String>,
+    /// The key.
+    #[schema(required)]
+    api_key_id: Option<String>,
+    /// The model.
+    #[schema(required)]
+    model: Option<String>,
+}
+
+/// What Kijun knows beyond OpenAI's fields.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UsageExtras {
+    /// Of the requests: those whose tokens Kijun counted, because the provider reported none.
+    num_estimated_requests: u64,
+    /// What the requests cost that have a price, in US dollars, as a decimal number.
+    cost_usd: String,
+    /// Of the requests: those that have no price.
+    num_unpriced_requests: u64,
+}
+
+impl<T> UsageBuckets<T> {
+    fn new(page: UsagePage, shape: impl Fn(UsageRow) -> T) -> Self {
+        let data = page.buckets.into_iter().map(|bucket| UsageBucket {
+            object: "bucket",
+            start_time: bucket.start.as_secs(),
+            end_time: bucket.end.as_secs(),
+            results: bucket.results.into_iter().map(&shape).collect(),
+        });
+        Self {
+            object: "page",
+            data: data.collect(),
+            has_more: page.next_page.is_some(),
+            next_page: page.next_page,
+        }
+    }
+}
+
+impl From<&UsageRow> for UsageGroup {
+    fn from(row: &UsageRow) -> Self {
+        Self {
+            project_id: row.project_id.as_ref().map(ToString::to_string),
+            user_id: row.user_id.clone(),
+            api_key_id: row.api_key_id.as_ref().map(ToString::to_string),
+            model: row.model.clone(),
+        }
+    }
+}
+
+impl From<&UsageRow> for UsageExtras {
+    fn from(row: &UsageRow) -> Self {
+        Self {
+            num_estimated_requests: row.estimated_requests,
+            cost_usd: row.cost.to_string(),
+            num_unpriced_requests: row.unpriced_requests,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A gateway with two scripted providers, `a` and `b`, and the records it leaves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway::catalog::Catalog;
+use gateway::journal::Journal;
+use gateway::price::PriceTable;
+use gateway::spine::Parts;
+use gateway::{Gateway, GatewayConfig, Inbound, Refusal, Reply, ReplyBody};
+use http::HeaderMap;
+use http_body_util::BodyExt as _;
+use identity::{Administration, Bootstrap, Presented};
+use kernel::catalog::{Fallback, ModelSpec, ProviderSpec, Source, TargetSpec, Timeouts};
+use kernel::limit::Limit;
+use kernel::{CallRecord, Clock as _, Operation, RequestId, Scope, SystemClock, SystemRng};
+use providers::{Rack, Transport, TransportConfig};
+use serde_json::{Value, json};
+use store::{CallFilter, Page, Store};
+
+const KEY: &str = "sk-test-project-key";
+
+pub struct TestGateway {
+    pub gateway: Arc<Gateway>,
+    pub store: Store,
+    scope: Scope,
+    background: tokio::task::JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        self.background.abort();
+    }
+}
+
+/// An alias of these targets, `provider=weight` each, with fallbacks for every failure.
+pub fn alias(name: &str, targets: &[(&str, u32)], fallbacks: &[&str]) -> ModelSpec {
+    let target = |(provider, weight): &(&str, u32)| TargetSpec {
+        provider: (*provider).to_owned(),
+        model: "kijun-sim".to_owned(),
+        weight: *weight,
+        operations: Vec::new(),
+    };
+    let fallback = |model: &&str| Fallback { model: (*model).to_owned(), on: Vec::new() };
+    ModelSpec {
+        name: name.to_owned(),
+        targets: targets.iter().map(target).collect(),
+        fallbacks: fallbacks.iter().map(fallback).collect(),
+        source: Source::File,
+    }
+}
+
+fn sim(name: &str) -> ProviderSpec {
+    ProviderSpec {
+        name: name.to_owned(),
+        kind: "sim".to_owned(),
+        base_url: None,
+        api_key: None,
+        quirks: None,
+        api_version: None,
+        headers: BTreeMap::new(),
+        timeouts: Timeouts { first_byte_ms: 200, ..Timeouts::default() },
+        max_concurrent: Some(100),
+        discover: false,
+        source: Source::File,
+    }
+}
+
+impl TestGateway {
+    pub async fn new(models: Vec<ModelSpec>) -> Self {
+        Self::with_limits(models, Vec::new()).await
+    }
+
+    pub async fn with_limits(models: Vec<ModelSpec>, limits: Vec<Limit>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let store = Store::in_memory(clock.clone(), rng.clone()).await.unwrap();
+        let administration = Administration::new(store.clone(), clock.clone(), rng.clone());
+        let given = Bootstrap { api_key: Some(KEY.to_owned().into()), admin_key: None };
+        let keys = administration.bootstrap(given).await.unwrap();
+        let prices = PriceTable::embedded().unwrap();
+        let transport = Transport::new(TransportConfig::default());
+        let parts = Parts {
+            config: GatewayConfig::default(),
+            catalog: Catalog { providers: vec![sim("a"), sim("b")], models, limits, prices },
+            store: store.clone(),
+            journal: Arc::new(Journal::open(&folder.path().join("journal")).unwrap()),
+            rack: Rack::new(transport, clock.clone(), rng.clone()),
+            clock,
+            rng,
+        };
+        let gateway = Gateway::open(parts).await.unwrap();
+        let background = {
+            let gateway = Arc::clone(&gateway);
+            tokio::spawn(async move { gateway.background().await })
+        };
+        let scope = Scope::organization(keys.organization);
+        Self { gateway, store, scope, background, _folder: folder }
+    }
+
+    /// Asks `model` with this message.
+    pub async fn chat(&self, model: &str, message: &str) -> Result<Reply, Refusal> {
+        self.ask(chat_body(model, message), HeaderMap::new()).await
+    }
+
+    pub async fn ask(&self, body: Value, headers: HeaderMap) -> Result<Reply, Refusal> {
+        let authorization = format!("Bearer {KEY}");
+        let presented = Presented { authorization: Some(&authorization), api_key: None };
+        let identified = self.gateway.identify(presented)?;
+        let now = SystemClock.now();
+        let inbound = Inbound {
+            id: RequestId::new(now, &SystemRng),
+            arrived: now,
+            operation: Operation::ChatCompletions,
+            headers,
+            body: Bytes::from(body.to_string()),
+        };
+        self.gateway.answer(identified, inbound).await
+    }
+
+    /// All records there are, the oldest first.
+    pub async fn records(&self) -> Vec<CallRecord> {
+        assert!(self.gateway.settled_calls_are_stored(Duration::from_secs(10)).await);
+        let (filter, page) = (CallFilter::default(), Page { limit: 1_000, ..Page::default() });
+        let mut records = self.store.call_list(&self.scope, &filter, &page).await.unwrap().data;
+        records.reverse();
+        records
+    }
+
+    pub async fn only_record(&self) -> CallRecord {
+        let mut records = self.records().await;
+        assert_eq!(records.len(), 1, "exactly one record: {records:?}");
+        records.remove(0)
+    }
+}
+
+pub fn chat_body(model: &str, message: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": message}]})
+}
+
+/// The whole answer, as text.
+pub async fn text(reply: Reply) -> String {
+    let bytes = match reply.body {
+        ReplyBody::Whole(bytes) | ReplyBody::Replay(bytes) => bytes,
+        ReplyBody::Stream(stream) => stream.collect().await.unwrap().to_bytes(),
+    };
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

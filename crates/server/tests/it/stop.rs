@@ -1,0 +1,33 @@
+//! Stopping in order.
+
+use std::io::Read as _;
+
+use crate::node::{API_KEY, Node, chat_body};
+
+#[test]
+fn a_stream_finishes_while_new_calls_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut node = Node::start(folder.path());
+    let body = chat_body("sim: tokens 40\nsim: pace 50ms", true);
+    let mut stream = node.request("POST", "/v1/chat/completions", API_KEY, &body).unwrap();
+    let mut first = [0; 512];
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("data:") {
+        let read = stream.read(&mut first).unwrap();
+        seen.extend_from_slice(&first[..read]);
+    }
+    node.signal("-TERM");
+    // From the signal on, every new call hears that the node is stopping.
+    let refused = std::iter::repeat_with(|| node.try_send("POST", "/v1/chat/completions", API_KEY, &chat_body("x", false)))
+        .take(200)
+        .flatten()
+        .find(|(status, _)| *status == 503);
+    assert!(refused.is_some_and(|(_, body)| body.contains("stopping")));
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("data: [DONE]"), "{rest}");
+    assert!(node.child.wait().unwrap().success());
+
+    let again = Node::start(folder.path());
+    assert!(again.recorded() >= 1, "the stream has its record");
+}

@@ -1,0 +1,64 @@
+//! Several nodes, and clients that give up, on one database.
+
+use futures_util::future::join_all;
+
+use crate::bench::{Bench, store_suite};
+use crate::ledger::record;
+
+store_suite!(
+    nodes_that_write_at_once_wait_for_each_other,
+    nodes_that_send_the_same_records_write_them_once,
+    a_node_sees_what_another_changed,
+    writes_that_are_given_up_leave_nothing_behind,
+);
+
+async fn nodes_that_write_at_once_wait_for_each_other(bench: &Bench) {
+    let other = bench.reopen(&bench.vault).await.unwrap();
+    let nodes = [&bench.store, &other].into_iter().cycle().take(40);
+    let made = nodes.map(|node| node.organization_create("Acme"));
+    for organization in join_all(made).await {
+        organization.unwrap();
+    }
+    assert_eq!(other.organization_list().await.unwrap().len(), 40);
+    assert_eq!(other.generation().await.unwrap(), 40);
+    other.close().await;
+}
+
+async fn nodes_that_send_the_same_records_write_them_once(bench: &Bench) {
+    let other = bench.reopen(&bench.vault).await.unwrap();
+    let records: Vec<_> = (0..500).map(record).collect();
+    let (one, two) = tokio::join!(bench.store.call_insert(&records), other.call_insert(&records));
+    assert_eq!(one.unwrap() + two.unwrap(), 500);
+    other.close().await;
+}
+
+async fn a_node_sees_what_another_changed(bench: &Bench) {
+    let other = bench.reopen(&bench.vault).await.unwrap();
+    let tenant = bench.tenant("Acme").await;
+    let key = bench.store.api_key_create(&tenant.scope, tenant.new_key(1)).await.unwrap();
+    let before = other.directory_load().await.unwrap();
+    assert_eq!(before.secrets.len(), 1);
+    bench.store.api_key_revoke(&tenant.scope, &key.id).await.unwrap();
+    assert_ne!(other.generation().await.unwrap(), before.generation);
+    assert!(other.directory_load().await.unwrap().secrets.is_empty());
+    other.close().await;
+}
+
+async fn writes_that_are_given_up_leave_nothing_behind(bench: &Bench) {
+    for patience in 0..30 {
+        // Each round gives up a few steps later than the round before.
+        let waits = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = waits => {}
+            made = bench.store.organization_create("Acme") => { made.unwrap(); }
+        }
+    }
+    bench.store.organization_create("Last").await.unwrap();
+    let whole = bench.store.organization_list().await.unwrap().len();
+    assert_eq!(bench.store.generation().await.unwrap(), i64::try_from(whole).unwrap());
+}
