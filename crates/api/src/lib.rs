@@ -8,6 +8,7 @@ pub mod body;
 pub mod credential;
 pub mod edge;
 pub mod health;
+mod ids;
 pub mod openapi;
 pub mod organization;
 pub mod problem;

@@ -38,7 +38,8 @@ pub(crate) fn base() -> OpenApiRouter<App> {
 
 /// The document at `/openapi.json`, serialised once.
 pub(crate) fn served(document: &utoipa::openapi::OpenApi) -> Router<App> {
-    let json = document.to_json().unwrap_or_default();
+    // The router writes a parameter that may hold slashes `{*name}`; OpenAPI knows only `{name}`.
+    let json = document.to_json().unwrap_or_default().replace("/{*", "/{");
     let json = bytes::Bytes::from(json);
     Router::new().route(
         "/openapi.json",

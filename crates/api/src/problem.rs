@@ -173,7 +173,10 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound { .. } => Self::new(404, invalid, Some("not_found"), message),
             StoreError::Conflict { .. } => Self::new(409, invalid, Some("conflict"), message),
-            StoreError::Invalid { what, .. } => Self::invalid(what, message),
+            // It says "a project's name"; the field is `name`.
+            StoreError::Invalid { what, .. } => {
+                Self::invalid(what.rsplit(' ').next().unwrap_or(what), message)
+            }
             StoreError::OutOfScope { .. } => Self::new(403, invalid, Some("out_of_scope"), message),
             // What a database says is for the operator.
             error => {

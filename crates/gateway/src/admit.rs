@@ -36,8 +36,7 @@ pub(crate) fn admit(
     identified: Identified,
     inbound: Inbound,
 ) -> Result<Admitted, Refusal> {
-    let envelope =
-        Envelope::parse(inbound.operation, &inbound.body).map_err(Refusal::Request)?;
+    let envelope = Envelope::parse(inbound.operation, &inbound.body).map_err(Refusal::Request)?;
     let (snapshot, caller) = (&identified.snapshot, &identified.caller);
     snapshot.models.check(&caller.project, &envelope.model)?;
     let alias = Arc::clone(snapshot.routes.resolve(&envelope.model, inbound.operation)?);

@@ -8,8 +8,7 @@ use kernel::{Operation, RequestId, Timestamp};
 
 /// The client's headers that go along to a provider. Everything else stays here: credentials,
 /// cookies, addresses.
-const FORWARDED: [&str; 6] =
-    ["openai-beta", "anthropic-beta", "traceparent", "tracestate", "user-agent", "accept-language"];
+const FORWARDED: [&str; 4] = ["openai-beta", "anthropic-beta", "traceparent", "tracestate"];
 
 /// A request to a model.
 #[derive(Debug)]

@@ -117,7 +117,12 @@ impl Plan {
     }
 
     /// The next target, from the alias or, where it has none left, from its fallbacks.
-    fn next(&mut self, admitted: &Admitted, now: Timestamp, caller: &Caller) -> Option<Arc<Target>> {
+    fn next(
+        &mut self,
+        admitted: &Admitted,
+        now: Timestamp,
+        caller: &Caller,
+    ) -> Option<Arc<Target>> {
         loop {
             let wish = Wish {
                 operation: admitted.inbound.operation,
@@ -232,6 +237,7 @@ impl Drop for Turn {
 fn retry_after(failure: &Failure) -> Option<Duration> {
     let headers = &failure.said.as_ref()?.headers;
     let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let millis = number("retry-after-ms").or_else(|| number("retry-after").map(|secs| secs * 1e3))?;
+    let millis =
+        number("retry-after-ms").or_else(|| number("retry-after").map(|secs| secs * 1e3))?;
     Duration::try_from_secs_f64(millis / 1e3).ok()
 }

@@ -8,9 +8,9 @@ use kernel::OrganizationId;
 use kernel::catalog::{ModelSpec, ProviderSpec, Source};
 use kernel::limit::Limit;
 use providers::Rack;
-use store::{OwnedLimit, Store, StoreError};
+use store::{OwnedLimit, Price, Store, StoreError};
 
-use crate::price::PriceTable;
+use crate::price::{PriceRow, PriceTable};
 
 /// The longest name of a provider or model.
 const LONGEST_NAME: usize = 200;
@@ -40,13 +40,13 @@ pub enum CatalogError {
         message: String,
     },
     /// It stands in the configuration file.
-    #[error("{what} `{name}` is defined in {place}; change it there")]
+    #[error("{what} `{name}` is {place}")]
     DefinedElsewhere {
         /// `provider` or `model`.
         what: &'static str,
         /// Its name.
         name: String,
-        /// Where it is defined.
+        /// Where it is defined, and what to do.
         place: &'static str,
     },
     /// The store refused.
@@ -79,6 +79,16 @@ impl Catalog {
             self.limits.iter().map(|limit| (organization.id.clone(), limit.clone()))
         });
         everywhere.chain(live.into_iter().map(|owned| (owned.organization, owned.limit))).collect()
+    }
+
+    /// All prices: those made live win over the file's, which win over the lists.
+    pub fn prices_with(&self, live: Vec<Price>) -> PriceTable {
+        let rows = live.into_iter().filter_map(|price| {
+            PriceRow::try_from(price)
+                .inspect_err(|error| tracing::error!(%error, "a price cannot be used"))
+                .ok()
+        });
+        self.prices.with_overrides(rows.collect())
     }
 
     fn provider(&self, name: &str) -> Option<&ProviderSpec> {
@@ -145,15 +155,19 @@ impl Catalog {
         for (at, spec) in self.providers.iter().enumerate() {
             check_name("providers.name", &spec.name)?;
             if self.providers.iter().take(at).any(|other| other.name == spec.name) {
-                return Err(invalid("providers.name", format!("two providers are named `{}`", spec.name)));
+                return Err(invalid(
+                    "providers.name",
+                    format!("two providers are named `{}`", spec.name),
+                ));
             }
-            rack.build(spec).map_err(|error| {
-                invalid("providers", format!("provider `{}`: {error}", spec.name))
-            })?;
+            rack.build(spec).map_err(|error| invalid("providers", error.to_string()))?;
         }
         for (at, spec) in self.models.iter().enumerate() {
             if self.models.iter().take(at).any(|other| other.name == spec.name) {
-                return Err(invalid("models.name", format!("two models are named `{}`", spec.name)));
+                return Err(invalid(
+                    "models.name",
+                    format!("two models are named `{}`", spec.name),
+                ));
             }
             check_model(spec, &self.providers)?;
         }
@@ -161,7 +175,8 @@ impl Catalog {
     }
 
     fn provider_is_live(&self, name: &str) -> Result<(), CatalogError> {
-        self.provider(name).map_or(Ok(()), |spec| Err(defined_elsewhere("provider", name, spec.source)))
+        self.provider(name)
+            .map_or(Ok(()), |spec| Err(defined_elsewhere("provider", name, spec.source)))
     }
 
     fn model_is_live(&self, name: &str) -> Result<(), CatalogError> {
@@ -187,22 +202,31 @@ fn check_model(spec: &ModelSpec, providers: &[ProviderSpec]) -> Result<(), Catal
     if spec.targets.is_empty() {
         return Err(invalid(
             "targets",
-            format!("model `{}` has no target: add {{ provider = \"...\", model = \"...\" }}", spec.name),
+            format!(
+                "model `{}` has no target: add {{ provider = \"...\", model = \"...\" }}",
+                spec.name
+            ),
         ));
     }
     for target in &spec.targets {
         if !providers.iter().any(|provider| provider.name == target.provider) {
-            let known: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
+            let known: Vec<&str> =
+                providers.iter().map(|provider| provider.name.as_str()).collect();
             return Err(invalid(
                 "targets.provider",
                 format!(
                     "model `{}` names the provider `{}`, which does not exist; there are: {}",
-                    spec.name, target.provider, known.join(", "),
+                    spec.name,
+                    target.provider,
+                    known.join(", "),
                 ),
             ));
         }
         if target.model.is_empty() {
-            return Err(invalid("targets.model", format!("a target of model `{}` names no model", spec.name)));
+            return Err(invalid(
+                "targets.model",
+                format!("a target of model `{}` names no model", spec.name),
+            ));
         }
     }
     if spec.fallbacks.iter().any(|fallback| fallback.model == spec.name) {
@@ -217,10 +241,10 @@ fn invalid(param: &'static str, message: String) -> CatalogError {
 
 fn defined_elsewhere(what: &'static str, name: &str, source: Source) -> CatalogError {
     let place = match source {
-        Source::File => "the configuration file",
-        Source::Environment => "the environment",
-        Source::BuiltIn => "Kijun itself",
-        Source::Database => "the database",
+        Source::File => "defined in the configuration file; change it there",
+        Source::Environment => "found in the environment; define one of that name in the file",
+        Source::BuiltIn => "built in and cannot be changed",
+        Source::Database => "defined in the database",
     };
     CatalogError::DefinedElsewhere { what, name: name.to_owned(), place }
 }

@@ -230,7 +230,8 @@ mod tests {
             let Ok(Claim::First(ticket)) = claimed else { panic!("first") };
             ticket.keep(kept(&large));
         }
-        assert!(shelf.lock().size <= ROOM);
-        assert_eq!(shelf.lock().entries.len(), shelf.lock().order.len());
+        let shelf = shelf.lock();
+        assert!(shelf.size <= ROOM);
+        assert_eq!(shelf.entries.len(), shelf.order.len());
     }
 }

@@ -113,18 +113,17 @@ impl Reading<'_> {
         let specs = self.catalog.providers_with(self.store.provider_list().await?);
         let models = self.catalog.models_with(self.store.model_list().await?);
         let providers = snapshot::build_providers(&specs, self.rack, old);
-        let routes =
-            snapshot::build_routes(&models, &specs, &providers, self.found, self.wards);
+        let routes = snapshot::build_routes(&models, &specs, &providers, self.found, self.wards);
         let limits = self.catalog.limits_with(&directory, self.store.limit_list_all().await?);
+        let prices = self.catalog.prices_with(self.store.price_list().await?);
         Ok(Snapshot {
             rules: Rules::new(limits),
             directory: Directory::new(&directory),
             models: ModelLists::new(&directory.projects),
             routes,
-            prices: self.catalog.prices.clone(),
+            prices,
             providers,
             generation,
         })
     }
 }
-

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
-use kernel::catalog::{Fallback, FailureClass};
+use kernel::catalog::{FailureClass, Fallback};
 use kernel::{Operation, Rng, Timestamp};
 
 use crate::Refusal;

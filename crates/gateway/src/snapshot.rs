@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use admission::{ModelLists, Rules};
 use identity::Directory;
-use kernel::catalog::{ModelSpec, ProviderSpec, Source};
+use kernel::catalog::{ModelSpec, ProviderSpec};
 use providers::{Provider, Rack, UpstreamModel};
 
 use crate::discovery::Found;
-use crate::price::PriceTable;
+use crate::price::{PriceTable, is_vendor_endpoint};
 use crate::route::{Alias, Routes};
 use crate::target::{Target, Wards};
 
@@ -85,7 +85,11 @@ pub(crate) fn build_routes(
         let targets = model.targets.iter().filter_map(|spec| {
             let named = providers.get(spec.provider.as_str());
             if named.is_none() {
-                tracing::error!(model = model.name, provider = spec.provider, "a model names a provider that does not exist");
+                tracing::error!(
+                    model = model.name,
+                    provider = spec.provider,
+                    "a model names a provider that does not exist"
+                );
             }
             let mut target = target(named?, &spec.model, wards);
             target.weight = spec.weight;
@@ -125,7 +129,8 @@ fn target(named: &NamedProvider, model: &str, wards: &Wards) -> Target {
         health: wards.health(&provider_name, &model),
         provider_name,
         provider_kind: spec.kind.as_str().into(),
-        vendor_endpoint: spec.base_url.is_none() && spec.source != Source::BuiltIn,
+        vendor_endpoint: is_vendor_endpoint(&spec.kind, spec.base_url.as_deref())
+            && spec.quirks.as_deref().is_none_or(|quirks| quirks == spec.kind),
         model,
         weight: 1,
         operations: Vec::new(),

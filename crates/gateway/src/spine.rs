@@ -161,11 +161,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Refusal`], which says why there is no answer.
-    pub async fn answer(
-        &self,
-        identified: Identified,
-        inbound: Inbound,
-    ) -> Result<Reply, Refusal> {
+    pub async fn answer(&self, identified: Identified, inbound: Inbound) -> Result<Reply, Refusal> {
         if self.settler.stopping() {
             return Err(Refusal::Stopping);
         }

@@ -40,7 +40,12 @@ pub struct MeteredStream {
 }
 
 impl MeteredStream {
-    pub(crate) fn new(upstream: EventStream, show_usage: bool, receipt: Receipt, turn: Turn) -> Self {
+    pub(crate) fn new(
+        upstream: EventStream,
+        show_usage: bool,
+        receipt: Receipt,
+        turn: Turn,
+    ) -> Self {
         Self {
             upstream: Some(upstream),
             splitter: Splitter::new(LARGEST_EVENT),

@@ -6,7 +6,6 @@ mod admin_api_keys;
 mod calls;
 mod deleted;
 mod expiry;
-mod ids;
 mod limits;
 mod list;
 mod model_permissions;

@@ -65,7 +65,12 @@ impl Journal {
         let at = Position { segment: next, offset: 0 };
         Ok(Self {
             folder: folder.to_owned(),
-            writer: Mutex::new(Writer { file, at, line: Vec::with_capacity(1024), unsynced: false }),
+            writer: Mutex::new(Writer {
+                file,
+                at,
+                line: Vec::with_capacity(1024),
+                unsynced: false,
+            }),
             refused: Mutex::default(),
             lost: AtomicU64::new(0),
             written: Notify::new(),

@@ -61,7 +61,11 @@ impl Mover {
                 break;
             }
             if batch.damaged > 0 {
-                tracing::error!(lines = batch.damaged, segment = self.at.segment, "damaged journal lines were passed over");
+                tracing::error!(
+                    lines = batch.damaged,
+                    segment = self.at.segment,
+                    "damaged journal lines were passed over"
+                );
             }
             self.store.call_insert(&batch.records).await?;
             self.store.api_key_touch(&last_uses(&batch.records)).await?;

@@ -12,8 +12,8 @@ use kernel::catalog::{FailureClass, Timeouts};
 use kernel::{Operation, Timestamp};
 use providers::Provider;
 
-pub use breaker::BreakerState;
 use breaker::Breaker;
+pub use breaker::BreakerState;
 use latency::Latency;
 
 /// One upstream model of one provider, as an alias uses it.
@@ -51,11 +51,10 @@ impl Target {
     /// A place among the calls under way, or `None` when the target is full.
     pub fn enter(&self) -> Option<Place> {
         let most = self.max_concurrent.unwrap_or(u32::MAX);
-        let counted = self.health.under_way.fetch_update(
-            Ordering::AcqRel,
-            Ordering::Acquire,
-            |under_way| (under_way < most).then_some(under_way + 1),
-        );
+        let counted =
+            self.health.under_way.fetch_update(Ordering::AcqRel, Ordering::Acquire, |under_way| {
+                (under_way < most).then_some(under_way + 1)
+            });
         counted.is_ok().then(|| Place(Arc::clone(&self.health)))
     }
 }

@@ -1,4 +1,4 @@
-//! A gateway with two scripted providers, `a` and `b`, and the records it leaves.
+//! A gateway in front of kijun-sim, and the records it leaves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use store::{CallFilter, Page, Store};
 
 const KEY: &str = "sk-test-project-key";
 
-pub struct TestGateway {
-    pub gateway: Arc<Gateway>,
-    pub store: Store,
+pub(crate) struct TestGateway {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) store: Store,
     scope: Scope,
     background: tokio::task::JoinHandle<()>,
     _folder: tempfile::TempDir,
@@ -36,11 +36,12 @@ impl Drop for TestGateway {
     }
 }
 
-/// An alias of these targets, `provider=weight` each, with fallbacks for every failure.
-pub fn alias(name: &str, targets: &[(&str, u32)], fallbacks: &[&str]) -> ModelSpec {
-    let target = |(provider, weight): &(&str, u32)| TargetSpec {
-        provider: (*provider).to_owned(),
-        model: "kijun-sim".to_owned(),
+/// An alias of these upstream models of the one provider, each with its weight, and with fallbacks
+/// for every failure.
+pub(crate) fn alias(name: &str, targets: &[(&str, u32)], fallbacks: &[&str]) -> ModelSpec {
+    let target = |(model, weight): &(&str, u32)| TargetSpec {
+        provider: "sim".to_owned(),
+        model: (*model).to_owned(),
         weight: *weight,
         operations: Vec::new(),
     };
@@ -53,9 +54,9 @@ pub fn alias(name: &str, targets: &[(&str, u32)], fallbacks: &[&str]) -> ModelSp
     }
 }
 
-fn sim(name: &str) -> ProviderSpec {
+fn sim() -> ProviderSpec {
     ProviderSpec {
-        name: name.to_owned(),
+        name: "sim".to_owned(),
         kind: "sim".to_owned(),
         base_url: None,
         api_key: None,
@@ -70,11 +71,11 @@ fn sim(name: &str) -> ProviderSpec {
 }
 
 impl TestGateway {
-    pub async fn new(models: Vec<ModelSpec>) -> Self {
+    pub(crate) async fn new(models: Vec<ModelSpec>) -> Self {
         Self::with_limits(models, Vec::new()).await
     }
 
-    pub async fn with_limits(models: Vec<ModelSpec>, limits: Vec<Limit>) -> Self {
+    pub(crate) async fn with_limits(models: Vec<ModelSpec>, limits: Vec<Limit>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let store = Store::in_memory(clock.clone(), rng.clone()).await.unwrap();
@@ -85,7 +86,7 @@ impl TestGateway {
         let transport = Transport::new(TransportConfig::default());
         let parts = Parts {
             config: GatewayConfig::default(),
-            catalog: Catalog { providers: vec![sim("a"), sim("b")], models, limits, prices },
+            catalog: Catalog { providers: vec![sim()], models, limits, prices },
             store: store.clone(),
             journal: Arc::new(Journal::open(&folder.path().join("journal")).unwrap()),
             rack: Rack::new(transport, clock.clone(), rng.clone()),
@@ -102,11 +103,11 @@ impl TestGateway {
     }
 
     /// Asks `model` with this message.
-    pub async fn chat(&self, model: &str, message: &str) -> Result<Reply, Refusal> {
+    pub(crate) async fn chat(&self, model: &str, message: &str) -> Result<Reply, Refusal> {
         self.ask(chat_body(model, message), HeaderMap::new()).await
     }
 
-    pub async fn ask(&self, body: Value, headers: HeaderMap) -> Result<Reply, Refusal> {
+    pub(crate) async fn ask(&self, body: Value, headers: HeaderMap) -> Result<Reply, Refusal> {
         let authorization = format!("Bearer {KEY}");
         let presented = Presented { authorization: Some(&authorization), api_key: None };
         let identified = self.gateway.identify(presented)?;
@@ -122,7 +123,7 @@ impl TestGateway {
     }
 
     /// All records there are, the oldest first.
-    pub async fn records(&self) -> Vec<CallRecord> {
+    pub(crate) async fn records(&self) -> Vec<CallRecord> {
         assert!(self.gateway.settled_calls_are_stored(Duration::from_secs(10)).await);
         let (filter, page) = (CallFilter::default(), Page { limit: 1_000, ..Page::default() });
         let mut records = self.store.call_list(&self.scope, &filter, &page).await.unwrap().data;
@@ -130,19 +131,19 @@ impl TestGateway {
         records
     }
 
-    pub async fn only_record(&self) -> CallRecord {
+    pub(crate) async fn only_record(&self) -> CallRecord {
         let mut records = self.records().await;
         assert_eq!(records.len(), 1, "exactly one record: {records:?}");
         records.remove(0)
     }
 }
 
-pub fn chat_body(model: &str, message: &str) -> Value {
+pub(crate) fn chat_body(model: &str, message: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": message}]})
 }
 
 /// The whole answer, as text.
-pub async fn text(reply: Reply) -> String {
+pub(crate) async fn text(reply: Reply) -> String {
     let bytes = match reply.body {
         ReplyBody::Whole(bytes) | ReplyBody::Replay(bytes) => bytes,
         ReplyBody::Stream(stream) => stream.collect().await.unwrap().to_bytes(),

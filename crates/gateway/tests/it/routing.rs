@@ -59,7 +59,7 @@ async fn a_fallback_answers_when_no_target_does() {
     let app = TestGateway::new(models).await;
     assert!(app.chat("m", "sim: fail 503 times=1").await.is_ok());
     let record = app.only_record().await;
-    assert_eq!((record.model.as_str(), record.provider.as_str()), ("m", "b"));
+    assert_eq!((record.model.as_str(), record.upstream_model.as_str()), ("m", "b"));
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_fallback_may_be_for_some_failures_only() {
     assert!(app.chat("m", too_long).await.is_ok());
     assert!(app.chat("m", "sim: fail 503").await.is_err());
     let records = app.records().await;
-    assert_eq!((records[0].provider.as_str(), records[1].provider.as_str()), ("b", "a"));
+    assert_eq!((records[0].upstream_model.as_str(), records[1].upstream_model.as_str()), ("b", "a"));
 }
 
 #[tokio::test]
@@ -88,9 +88,9 @@ async fn weights_share_the_calls_and_weight_0_waits() {
     for _ in 0..30 {
         app.chat("m", "Hello").await.unwrap();
     }
-    assert!(app.records().await.iter().all(|record| record.provider == "a"));
+    assert!(app.records().await.iter().all(|record| record.upstream_model == "a"));
     app.chat("m", "sim: fail 503 times=1").await.unwrap();
-    assert_eq!(app.records().await.last().unwrap().provider, "b");
+    assert_eq!(app.records().await.last().unwrap().upstream_model, "b");
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn one_prompt_cache_key_stays_at_one_target() {
     }
     let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for record in app.records().await {
-        by_key.entry(record.end_user.unwrap()).or_default().push(record.provider);
+        by_key.entry(record.end_user.unwrap()).or_default().push(record.upstream_model);
     }
     for providers in by_key.values() {
         assert!(providers.iter().all(|provider| *provider == providers[0]), "{providers:?}");

@@ -83,7 +83,8 @@ async fn a_call_that_is_cancelled_before_its_answer_leaves_its_record() {
 #[tokio::test]
 async fn a_provider_that_breaks_off_is_told_to_the_client() {
     let app = app().await;
-    let stream = text(app.ask(streamed("sim: break after=3"), HeaderMap::new()).await.unwrap()).await;
+    let stream =
+        text(app.ask(streamed("sim: break after=3"), HeaderMap::new()).await.unwrap()).await;
     assert!(stream.contains("upstream_connection_lost"), "{stream}");
     assert!(!stream.contains("[DONE]"));
     assert_eq!(app.only_record().await.outcome, Outcome::UpstreamBroken);
@@ -95,7 +96,8 @@ async fn an_idempotency_key_answers_again_without_another_record() {
     let mut headers = HeaderMap::new();
     headers.insert("idempotency-key", HeaderValue::from_static("one"));
     for body in [chat_body("m", "Hello"), streamed("Hello")] {
-        headers.insert("idempotency-key", HeaderValue::from_str(&body["stream"].to_string()).unwrap());
+        headers
+            .insert("idempotency-key", HeaderValue::from_str(&body["stream"].to_string()).unwrap());
         let first = text(app.ask(body.clone(), headers.clone()).await.unwrap()).await;
         let second = app.ask(body, headers.clone()).await.unwrap();
         assert!(second.replayed);

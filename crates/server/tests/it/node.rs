@@ -6,19 +6,19 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-pub const API_KEY: &str = "sk-test-project-key";
-pub const ADMIN_KEY: &str = "sk-test-admin-key";
+pub(crate) const API_KEY: &str = "sk-test-project-key";
+pub(crate) const ADMIN_KEY: &str = "sk-test-admin-key";
 
 /// A running node; killed when dropped.
-pub struct Node {
-    pub child: Child,
-    pub address: SocketAddr,
+pub(crate) struct Node {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
     /// What it printed until it was ready.
-    pub banner: String,
+    pub(crate) banner: String,
 }
 
 /// `kijun` with its data in `folder` and nothing of this machine's environment.
-pub fn kijun(folder: &Path) -> Command {
+pub(crate) fn kijun(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kijun"));
     command.env_clear().env("KIJUN_DISCOVERY_LOCAL_SERVERS", "false");
     command.arg("--data-dir").arg(folder.join("data"));
@@ -26,25 +26,25 @@ pub fn kijun(folder: &Path) -> Command {
 }
 
 /// Runs a command to its end.
-pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     kijun(folder).args(arguments).output().unwrap()
 }
 
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 impl Node {
     /// Starts a node with known keys on a free port and waits until it is ready.
-    pub fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut command = kijun(folder);
         command.env("KIJUN_BOOTSTRAP_API_KEY", API_KEY).env("KIJUN_BOOTSTRAP_ADMIN_KEY", ADMIN_KEY);
         Self::spawn(command)
     }
 
     /// Starts this command on a free port and waits until it is ready.
-    pub fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -70,11 +70,11 @@ impl Node {
     }
 
     /// Sends a request and reads the whole response: status and body.
-    pub fn send(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, String) {
+    pub(crate) fn send(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, String) {
         self.try_send(method, path, key, body).expect("a response")
     }
 
-    pub fn try_send(&self, method: &str, path: &str, key: &str, body: &str) -> Option<(u16, String)> {
+    pub(crate) fn try_send(&self, method: &str, path: &str, key: &str, body: &str) -> Option<(u16, String)> {
         let mut stream = self.request(method, path, key, body)?;
         let mut response = String::new();
         stream.read_to_string(&mut response).ok()?;
@@ -83,7 +83,7 @@ impl Node {
     }
 
     /// Sends a request and leaves the response to be read.
-    pub fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Option<TcpStream> {
+    pub(crate) fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Option<TcpStream> {
         let mut stream = TcpStream::connect(self.address).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
         let head = format!(
@@ -96,12 +96,12 @@ impl Node {
         Some(stream)
     }
 
-    pub fn chat(&self, key: &str, message: &str) -> (u16, String) {
+    pub(crate) fn chat(&self, key: &str, message: &str) -> (u16, String) {
         self.send("POST", "/v1/chat/completions", key, &chat_body(message, false))
     }
 
     /// Requests in the ledger, by the usage API.
-    pub fn recorded(&self) -> u64 {
+    pub(crate) fn recorded(&self) -> u64 {
         let path = "/v1/organization/usage/completions?start_time=1&bucket_width=1d&limit=31";
         // The buckets of a page are counted from the start: begin just before today.
         let today = std::process::Command::new("date").arg("+%s").output().unwrap();
@@ -115,7 +115,7 @@ impl Node {
         results.map(|result| result["num_model_requests"].as_u64().unwrap()).sum()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
@@ -128,7 +128,7 @@ impl Drop for Node {
     }
 }
 
-pub fn chat_body(message: &str, stream: bool) -> String {
+pub(crate) fn chat_body(message: &str, stream: bool) -> String {
     serde_json::json!({
         "model": "kijun-sim",
         "stream": stream,
@@ -138,7 +138,7 @@ pub fn chat_body(message: &str, stream: bool) -> String {
 }
 
 /// An address on which nothing listens.
-pub fn taken_port() -> (TcpListener, SocketAddr) {
+pub(crate) fn taken_port() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)

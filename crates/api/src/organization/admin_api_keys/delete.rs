@@ -5,10 +5,10 @@ use axum::extract::State;
 
 use super::living;
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
 use crate::organization::deleted::Deleted;
-use crate::organization::ids::Ids;
 use crate::problem::Problem;
 
 /// Delete an admin key. The last one that works stays.

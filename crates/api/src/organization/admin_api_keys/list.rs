@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use store::Page;
+use utoipa::ToSchema;
 
 use super::AdminApiKey;
 use crate::App;
@@ -12,6 +13,15 @@ use crate::organization::list::{List, PageParams};
 use crate::organization::query::Query;
 use crate::problem::Problem;
 
+/// Which comes first.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes the words that are read")]
+enum ListOrder {
+    Asc,
+    Desc,
+}
+
 /// List the admin keys that are not revoked.
 #[utoipa::path(
     get,
@@ -20,7 +30,7 @@ use crate::problem::Problem;
     tag = "Administration",
     params(
         PageParams,
-        ("order" = Option<String>, Query, description = "`asc` (oldest first) or `desc`.", nullable = false),
+        ("order" = inline(Option<ListOrder>), Query, description = "`asc` (oldest first) or `desc`.", nullable = false),
     ),
     responses(
         (status = 200, description = "A page of admin keys.", body = List<AdminApiKey>),

@@ -5,9 +5,9 @@ use axum::extract::State;
 
 use super::{Call, PATIENCE};
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
-use crate::organization::ids::Ids;
 use crate::problem::Problem;
 
 /// Retrieve the record of a call by the `x-request-id` of its answer. Kijun's own.

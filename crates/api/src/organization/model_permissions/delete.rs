@@ -7,9 +7,9 @@ use store::ModelPermission;
 use utoipa::ToSchema;
 
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
-use crate::organization::ids::Ids;
 use crate::problem::Problem;
 
 /// The list is gone.

@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 
 use super::{ListMode, ModelPermissions};
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
-use crate::organization::ids::Ids;
 use crate::organization::sent::Sent;
 use crate::problem::Problem;
 

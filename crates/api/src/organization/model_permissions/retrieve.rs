@@ -5,9 +5,9 @@ use axum::extract::State;
 
 use super::ModelPermissions;
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
-use crate::organization::ids::Ids;
 use crate::problem::Problem;
 
 /// Retrieve which models a project may use.

@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
 use crate::organization::deleted::Deleted;
-use crate::organization::ids::Ids;
 use crate::problem::Problem;
 
 /// Delete a model. Kijun's own.

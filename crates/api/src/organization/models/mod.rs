@@ -40,6 +40,7 @@ pub(crate) struct ModelTarget {
     model: String,
     /// Its share of the calls; 0: only when the others fail.
     #[serde(default = "one")]
+    #[schema(minimum = 0, maximum = 1_000_000)]
     weight: u32,
     /// What it can do; empty: all that its provider can.
     #[serde(default)]

@@ -13,6 +13,9 @@ use crate::organization::admin::Admin;
 use crate::organization::sent::Sent;
 use crate::problem::Problem;
 
+/// The largest share of a target.
+const MOST_WEIGHT: u32 = 1_000_000;
+
 /// A model to be made or replaced.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +49,11 @@ pub(crate) async fn put(
     _admin: Admin,
     Sent(new): Sent<ModelToPut>,
 ) -> Result<Json<ModelAlias>, Problem> {
+    if let Some(at) = new.targets.iter().position(|target| target.weight > MOST_WEIGHT) {
+        let param = format!("targets[{at}].weight");
+        let message = format!("`{param}` must be from 0 to {MOST_WEIGHT}");
+        return Err(Problem::invalid(&param, message));
+    }
     let spec = ModelSpec {
         name: new.name,
         targets: new.targets.into_iter().map(Into::into).collect(),

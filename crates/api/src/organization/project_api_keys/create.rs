@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use super::MadeProjectApiKey;
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
 use crate::organization::expiry::expiry;
-use crate::organization::ids::Ids;
 use crate::organization::sent::Sent;
 use crate::problem::Problem;
 

@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use store::ProjectStatus;
+use utoipa::ToSchema;
 
 use super::ProjectApiKey;
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
-use crate::organization::ids::Ids;
 use crate::organization::list::{List, PageParams};
 use crate::organization::query::Query;
 use crate::problem::Problem;
@@ -19,6 +20,16 @@ const ACCESS: [(&str, Option<ProjectStatus>); 3] = [
     ("any", None),
 ];
 
+/// What the words of [`ACCESS`] are.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes the words that are read")]
+enum AccessWord {
+    Active,
+    Inactive,
+    Any,
+}
+
 /// List the API keys of a project that are not revoked, oldest first.
 #[utoipa::path(
     get,
@@ -28,7 +39,7 @@ const ACCESS: [(&str, Option<ProjectStatus>); 3] = [
     params(
         PageParams,
         ("project_id" = String, Path, description = "The project's id."),
-        ("owner_project_access" = Option<String>, Query, description = "`active`, `inactive` or `any`: keys whose project works, is archived, or either.", nullable = false),
+        ("owner_project_access" = inline(Option<AccessWord>), Query, description = "`active`, `inactive` or `any`: keys whose project works, is archived, or either.", nullable = false),
     ),
     responses(
         (status = 200, description = "A page of keys.", body = List<ProjectApiKey>),

@@ -16,6 +16,7 @@ use crate::organization::admin::Admin;
 use crate::organization::sent::Sent;
 use crate::problem::Problem;
 
+const MOST_CONCURRENT: u32 = 1_000_000;
 /// A day.
 const LONGEST_MS: u64 = 86_400_000;
 
@@ -47,7 +48,7 @@ pub(crate) struct ProviderToPut {
     #[serde(default)]
     timeouts: Timeouts,
     /// Calls under way at once to each target; without it, no limit.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_concurrent: Option<u32>,
     /// Whether every model that it lists is served under its own name.
     #[serde(default)]
@@ -79,8 +80,10 @@ pub(crate) async fn put(
 
 impl ProviderToPut {
     fn into_spec(self) -> Result<ProviderSpec, Problem> {
-        if self.max_concurrent == Some(0) {
-            let message = "`max_concurrent` must be at least 1; leave it out for no limit";
+        if self.max_concurrent.is_some_and(|most| !(1..=MOST_CONCURRENT).contains(&most)) {
+            let message = format!(
+                "`max_concurrent` must be from 1 to {MOST_CONCURRENT}; leave it out for no limit"
+            );
             return Err(Problem::invalid("max_concurrent", message));
         }
         Ok(ProviderSpec {

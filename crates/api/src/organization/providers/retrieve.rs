@@ -6,9 +6,9 @@ use store::StoreError;
 
 use super::Provider;
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
-use crate::organization::ids::Ids;
 use crate::problem::Problem;
 
 /// Retrieve a provider. Kijun's own.

@@ -5,9 +5,9 @@ use axum::extract::State;
 
 use super::ServiceAccount;
 use crate::App;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
-use crate::organization::ids::Ids;
 use crate::organization::list::{List, PageParams};
 use crate::organization::query::Query;
 use crate::problem::Problem;

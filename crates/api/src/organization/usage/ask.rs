@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::{Operation, Scope};
 use store::{BucketWidth, GroupBy, UsagePage, UsageQuery};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::organization::query::Query;
@@ -36,8 +36,8 @@ pub(super) struct UsageParams {
     #[param(nullable = false, minimum = 0, maximum = 253_402_300_799_i64)]
     end_time: Option<i64>,
     /// How long a bucket is: `1m`, `1h` or `1d`, which is the default.
-    #[param(nullable = false)]
-    bucket_width: Option<String>,
+    #[param(nullable = false, inline)]
+    bucket_width: Option<WidthWord>,
     /// Calls of these projects.
     #[param(nullable = false)]
     project_ids: Option<Vec<String>>,
@@ -59,6 +59,18 @@ pub(super) struct UsageParams {
     /// `next_page` of the page before.
     #[param(nullable = false)]
     page: Option<String>,
+}
+
+/// What the words of [`WIDTHS`] are.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes the words that are read")]
+enum WidthWord {
+    #[schema(rename = "1m")]
+    Minute,
+    #[schema(rename = "1h")]
+    Hour,
+    #[schema(rename = "1d")]
+    Day,
 }
 
 /// Reads the question. `groups` are the words that `group_by` may have.

@@ -1,13 +1,14 @@
 //! `GET /v1/models/{model}`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use gateway::Refusal;
 use http::HeaderMap;
 
 use super::Model;
 use crate::App;
 use crate::credential::credential;
+use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
 use crate::problem::Problem;
 
@@ -25,7 +26,7 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn retrieve(
     State(app): State<App>,
-    Path(model): Path<String>,
+    Ids(model): Ids<String>,
     headers: HeaderMap,
 ) -> Result<Json<Model>, Problem> {
     let identified = app.gateway.identify(credential(&headers))?;

@@ -21,7 +21,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Ids<T> {
             if value.chars().any(char::is_control) {
                 let message =
                     format!("`{name}` holds a control character, which no id or name has");
-                return Err(Problem::invalid(name, message));
+                return Err(Problem::new(404, "invalid_request_error", Some("not_found"), message));
             }
         }
         let Path(ids) = Path::from_request_parts(parts, app)
