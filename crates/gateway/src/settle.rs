@@ -91,9 +91,9 @@ impl Settler {
             &usage,
             record.started_at,
         );
-        opening.permit.settle(usage.total());
-        self.journal.append(record);
         log(record);
+        opening.permit.settle(usage.total());
+        self.journal.append(opening.record);
         if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.nothing_under_way.notify_waiters();
         }

@@ -50,29 +50,38 @@ where
 }
 
 impl<B, E: Edit> Edited<B, E> {
-    /// What becomes of a piece; empty if it completes no event.
-    fn piece(&mut self, piece: Bytes) -> Result<Bytes, StreamBreak> {
+    /// What becomes of a piece, empty if it completes no event, and the break that follows it.
+    fn piece(&mut self, piece: Bytes) -> (Bytes, Option<StreamBreak>) {
         let whole = piece.ends_with(b"\n\n");
         if !self.pending && whole && self.edit.leaves(&piece) {
-            return Ok(piece);
+            return (piece, None);
         }
         self.pending = !whole;
         let mut out = Vec::with_capacity(piece.len() * 2);
         self.splitter.push(piece);
-        while let Some(event) = self.splitter.next() {
-            let event = event.map_err(|_too_long| StreamBreak::Invalid)?;
-            self.edit.event(&event, &mut out)?;
-        }
-        Ok(Bytes::from(out))
+        let broken = self.events(&mut out).err();
+        (Bytes::from(out), broken)
     }
 
-    fn finish(&mut self) -> Result<Bytes, StreamBreak> {
-        let mut out = Vec::new();
-        if let Some(last) = self.splitter.finish() {
-            self.edit.event(&last, &mut out)?;
+    fn events(&mut self, out: &mut Vec<u8>) -> Result<(), StreamBreak> {
+        while let Some(event) = self.splitter.next() {
+            let event = event.map_err(|_too_long| StreamBreak::Invalid)?;
+            self.edit.event(&event, out)?;
         }
-        self.edit.finish(&mut out)?;
-        Ok(Bytes::from(out))
+        Ok(())
+    }
+
+    fn finish(&mut self) -> (Bytes, Option<StreamBreak>) {
+        let mut out = Vec::new();
+        let broken = self.last_events(&mut out).err();
+        (Bytes::from(out), broken)
+    }
+
+    fn last_events(&mut self, out: &mut Vec<u8>) -> Result<(), StreamBreak> {
+        if let Some(last) = self.splitter.finish() {
+            self.edit.event(&last, out)?;
+        }
+        self.edit.finish(out)
     }
 }
 
@@ -93,21 +102,22 @@ where
             if let Some(broken) = &mut this.end {
                 return Poll::Ready(broken.take().map(Err));
             }
-            let outcome = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
+            let (data, broken) = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(piece) => this.piece(piece),
                     Err(_trailers) => continue,
                 },
-                Some(Err(broken)) => Err(broken),
+                Some(Err(broken)) => (Bytes::new(), Some(broken)),
                 None => {
                     this.end = Some(None);
                     this.finish()
                 }
             };
-            match outcome {
-                Ok(data) if data.is_empty() => {}
-                Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Err(broken) => this.end = Some(Some(broken)),
+            if broken.is_some() {
+                this.end = Some(broken);
+            }
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
             }
         }
     }
@@ -157,7 +167,10 @@ mod tests {
         fn event(&mut self, event: &[u8], out: &mut Vec<u8>) -> Result<(), StreamBreak> {
             out.push(b'>');
             out.extend_from_slice(event);
-            Ok(())
+            match memchr::memmem::find(event, b"bad") {
+                Some(_) => Err(StreamBreak::Invalid),
+                None => Ok(()),
+            }
         }
 
         fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), StreamBreak> {
@@ -194,5 +207,19 @@ mod tests {
     async fn a_break_comes_after_what_came_before_it() {
         let pieces = vec![Ok("data: edit\n\ndata: lo"), Err(StreamBreak::Lost)];
         assert_eq!(read(pieces).await, (">data: edit\n\n".to_owned(), Some(StreamBreak::Lost)));
+    }
+
+    #[tokio::test]
+    async fn what_came_in_one_piece_with_a_bad_event_is_not_lost() {
+        for pieces in [
+            vec![Ok("data: edit\n\ndata: bad\n\ndata: after\n\n"), Ok("data: after\n\n")],
+            vec![Ok("data: edit\n\ndata: bad\n\n")],
+        ] {
+            let expected = ">data: edit\n\n>data: bad\n\n".to_owned();
+            assert_eq!(read(pieces).await, (expected, Some(StreamBreak::Invalid)));
+        }
+        let unended = vec![Ok("data: edit\n\ndata: bad")];
+        let expected = ">data: edit\n\n>data: bad".to_owned();
+        assert_eq!(read(unended).await, (expected, Some(StreamBreak::Invalid)));
     }
 }

@@ -52,10 +52,10 @@ impl Dialect {
     }
 }
 
-/// A request that the provider cannot express.
+/// A request that this provider cannot express; a target of another vendor may.
 #[expect(clippy::needless_pass_by_value, reason = "map_err hands the error over")]
 fn inexpressible(error: Inexpressible) -> Failure {
-    Failure::inexpressible(FailureClass::InvalidRequest, &error.param, &error.message)
+    Failure::inexpressible(FailureClass::Unsupported, &error.param, &error.message)
 }
 
 fn context(clock: &SharedClock, call: &Outbound) -> Context {

@@ -10,8 +10,8 @@ use crate::span::object;
 /// Reads a usage object: Chat Completions', Embeddings' or Responses' names, DeepSeek's cache
 /// counts. `None` when it is no object, or names no count of tokens.
 ///
-/// It takes what it understands and ignores the rest: a null, a negative number or a string says
-/// nothing, a float is cut to a whole number.
+/// It takes what it understands and ignores the rest: a null, a string or a number that no answer
+/// can have says nothing, a float is cut to a whole number.
 pub fn read(json: &[u8]) -> Option<Usage> {
     let said: Said<'_> = object(std::str::from_utf8(json).ok()?)?;
     let input = said.prompt_tokens.or(said.input_tokens);
@@ -60,11 +60,6 @@ pub fn write_chat(usage: &Usage) -> Value {
     })
 }
 
-/// Writes the usage object of an embeddings answer, which has no output.
-pub fn write_embeddings(usage: &Usage) -> Value {
-    json!({ "prompt_tokens": usage.input, "total_tokens": usage.input })
-}
-
 #[derive(serde::Deserialize)]
 struct Said<'a> {
     #[serde(default)]
@@ -106,6 +101,10 @@ fn details(chat: Option<&RawValue>, responses: Option<&RawValue>) -> Details {
     chat.or(responses).and_then(|raw| object(raw.get())).unwrap_or_default()
 }
 
+/// No answer has more tokens. A larger number is as wrong as a negative one: it would lock a key
+/// out of its limits for years, and sums of a few such would not fit the ledger.
+const MOST: u64 = 1_000_000_000;
+
 /// A count of tokens, or anything else, which counts as absent.
 #[derive(Clone, Copy, Default)]
 struct Count(Option<u64>);
@@ -131,14 +130,14 @@ impl<'de> Visitor<'de> for CountVisitor {
         f.write_str("a count of tokens")
     }
     fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
-        Ok(Count(Some(count)))
+        Ok(Count((count <= MOST).then_some(count)))
     }
     fn visit_i64<E>(self, count: i64) -> Result<Count, E> {
+        // A positive number comes as a `u64`.
         Ok(Count(u64::try_from(count).ok()))
     }
     fn visit_f64<E>(self, count: f64) -> Result<Count, E> {
-        // The cast saturates, so an absurd number cannot wrap.
-        Ok(Count((count >= 0.0).then_some(count as u64)))
+        Ok(Count((0.0..=MOST as f64).contains(&count).then_some(count as u64)))
     }
     fn visit_unit<E>(self) -> Result<Count, E> {
         Ok(Count(None))
@@ -225,7 +224,10 @@ mod tests {
         for nothing in ["null", "{}", "[1,2,3]", "{\"prompt_tokens\":null}", "", "{\"prompt"] {
             assert_eq!(read(nothing.as_bytes()), None, "{nothing}");
         }
-        let huge = read(b"{\"prompt_tokens\":1e300}");
-        assert_eq!(huge, Some(Usage { input: u64::MAX, ..Usage::default() }));
+        for absurd in ["1e300", "18446744073709551615", "1000000001"] {
+            let usage = format!("{{\"prompt_tokens\":{absurd},\"completion_tokens\":2}}");
+            let expected = Usage { output: 2, ..Usage::default() };
+            assert_eq!(read(usage.as_bytes()), Some(expected), "{absurd}");
+        }
     }
 }

@@ -29,6 +29,10 @@ const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// Records kept in memory while the disk refuses them; the oldest are counted and let go beyond.
 const REFUSED_RECORDS: usize = 100_000;
 
+/// Written records that are also kept in memory, so that the mover need not read them back: two
+/// megabytes or so. When the database is too slow for that, it reads the files.
+const FRESH_RECORDS: usize = 4_096;
+
 /// Where calls are settled. One per node; the node's lock on its data directory keeps a second
 /// writer away.
 #[derive(Debug)]
@@ -46,9 +50,31 @@ pub struct Journal {
 struct Writer {
     file: File,
     at: Position,
+    /// Where the last record begins.
+    last_start: Position,
     /// Reused for every record, so that a settled call allocates nothing here.
     line: Vec<u8>,
     unsynced: bool,
+    fresh: Fresh,
+}
+
+/// The newest records, in memory.
+#[derive(Debug)]
+struct Fresh {
+    records: Vec<CallRecord>,
+    /// Where in the files the first of them stands.
+    from: Position,
+    /// Where the last of them ends, if there was no room for those after it.
+    until: Option<Position>,
+}
+
+/// What the mover is to carry next.
+#[derive(Debug)]
+enum Next {
+    /// These records, which end here.
+    Records(Vec<CallRecord>, Position),
+    /// What the files hold up to here.
+    Files(Position),
 }
 
 impl Journal {
@@ -68,8 +94,10 @@ impl Journal {
             writer: Mutex::new(Writer {
                 file,
                 at,
+                last_start: at,
                 line: Vec::with_capacity(1024),
                 unsynced: false,
+                fresh: Fresh { records: Vec::new(), from: at, until: None },
             }),
             refused: Mutex::default(),
             lost: AtomicU64::new(0),
@@ -79,11 +107,15 @@ impl Journal {
     }
 
     /// Writes one settled call. Never fails: what the disk refuses waits in memory.
-    pub fn append(&self, record: &CallRecord) {
-        let written = self.lock_writer().append(&self.folder, record);
-        if let Err(error) = written {
-            tracing::error!(%error, call = %record.id, "the journal could not be written; the record waits in memory");
-            self.refuse(record.clone());
+    pub fn append(&self, record: CallRecord) {
+        let mut writer = self.lock_writer();
+        match writer.append(&self.folder, &record) {
+            Ok(()) => writer.remember(record),
+            Err(error) => {
+                drop(writer);
+                tracing::error!(%error, call = %record.id, "the journal could not be written; the record waits in memory");
+                self.refuse(record);
+            }
         }
         self.written.notify_one();
     }
@@ -135,9 +167,35 @@ impl Writer {
             let _ = self.file.set_len(before);
             return Err(error);
         }
+        self.last_start = self.at;
         self.at.offset += self.line.len() as u64;
         self.unsynced = true;
         Ok(())
+    }
+
+    /// Keeps what was just written at hand for the mover, while there is room.
+    fn remember(&mut self, record: CallRecord) {
+        let fresh = &mut self.fresh;
+        if fresh.until.is_some() {
+            return;
+        }
+        if fresh.records.len() < FRESH_RECORDS {
+            fresh.records.push(record);
+        } else {
+            fresh.until = Some(self.last_start);
+        }
+    }
+
+    /// What comes after `at`.
+    fn next(&mut self, at: Position) -> Next {
+        let fresh = &mut self.fresh;
+        if at < fresh.from {
+            return Next::Files(fresh.from);
+        }
+        let end = fresh.until.take().unwrap_or(self.at);
+        // What had no room is in the files only; from now on there is room again.
+        fresh.from = self.at;
+        Next::Records(std::mem::take(&mut fresh.records), end)
     }
 
     /// Begins the next segment. The mover deletes the old one once it is carried.

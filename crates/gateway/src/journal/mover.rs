@@ -9,7 +9,7 @@ use kernel::{ApiKeyId, CallRecord, Timestamp};
 use store::Store;
 
 use super::segment::{self, Position};
-use super::{Journal, line};
+use super::{Journal, Next, line};
 
 /// How long written records wait at most before they are carried.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -24,13 +24,15 @@ pub struct Mover {
     journal: Arc<Journal>,
     store: Store,
     at: Position,
+    /// What was taken and is not in the database yet.
+    taken: Option<Batch>,
 }
 
 impl Mover {
     /// A mover that goes on where the last one stopped.
     pub fn new(journal: Arc<Journal>, store: Store) -> Self {
         let at = *journal.carried.borrow();
-        Self { journal, store, at }
+        Self { journal, store, at, taken: None }
     }
 
     /// Carries for ever. Drop the future to stop; what is left is carried at the next start.
@@ -56,22 +58,32 @@ impl Mover {
     async fn carry_all(&mut self) -> Result<(), CarryError> {
         self.carry_refused().await?;
         loop {
-            let batch = self.read_batch().await?;
-            if batch.next == self.at {
-                break;
+            let batch = match self.taken.take() {
+                Some(batch) => batch,
+                None => self.take_batch().await?,
+            };
+            let next = batch.next;
+            if next == self.at {
+                return self.sync().await;
             }
-            if batch.damaged > 0 {
-                tracing::error!(
-                    lines = batch.damaged,
-                    segment = self.at.segment,
-                    "damaged journal lines were passed over"
-                );
+            if let Err(error) = self.carry(&batch).await {
+                self.taken = Some(batch);
+                return Err(error);
             }
-            self.store.call_insert(&batch.records).await?;
-            self.store.api_key_touch(&last_uses(&batch.records)).await?;
-            self.arrive(batch.next).await?;
+            self.arrive(next).await?;
         }
-        self.sync().await
+    }
+
+    async fn carry(&self, batch: &Batch) -> Result<(), CarryError> {
+        if batch.damaged > 0 {
+            tracing::error!(
+                lines = batch.damaged,
+                segment = self.at.segment,
+                "damaged journal lines were passed over"
+            );
+        }
+        self.store.call_insert(&batch.records).await?;
+        Ok(self.store.api_key_touch(&last_uses(&batch.records)).await?)
     }
 
     /// Carries what the disk refused.
@@ -93,10 +105,15 @@ impl Mover {
         }
     }
 
-    async fn read_batch(&self) -> io::Result<Batch> {
-        let (folder, at) = (self.journal.folder.clone(), self.at);
-        let end = self.journal.lock_writer().at;
-        blocking(move || Batch::read(&folder, at, end)).await
+    async fn take_batch(&self) -> io::Result<Batch> {
+        let next = self.journal.lock_writer().next(self.at);
+        match next {
+            Next::Records(records, next) => Ok(Batch { records, damaged: 0, next }),
+            Next::Files(end) => {
+                let (folder, at) = (self.journal.folder.clone(), self.at);
+                blocking(move || Batch::read(&folder, at, end)).await
+            }
+        }
     }
 
     /// Remembers the new place and lets go of segments that are carried whole.
@@ -139,6 +156,7 @@ enum CarryError {
     Store(#[from] store::StoreError),
 }
 
+#[derive(Debug)]
 struct Batch {
     records: Vec<CallRecord>,
     damaged: usize,
@@ -201,6 +219,7 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::FRESH_RECORDS;
     use super::super::line::tests::record;
     use super::*;
 
@@ -221,8 +240,8 @@ mod tests {
     fn records_of_a_killed_process_are_found_and_torn_lines_passed_over() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path()).unwrap();
-        journal.append(&record("req_1"));
-        journal.append(&record("req_2"));
+        journal.append(record("req_1"));
+        journal.append(record("req_2"));
         drop(journal);
         // A kill in the middle of a write, and a damaged line before it.
         let first = folder.path().join(format!("{:020}.journal", 1));
@@ -231,7 +250,7 @@ mod tests {
         std::fs::write(&first, bytes).unwrap();
 
         let journal = Journal::open(folder.path()).unwrap();
-        journal.append(&record("req_3"));
+        journal.append(record("req_3"));
         let end = journal.lock_writer().at;
         assert_eq!(end.segment, 2);
         let (ids, damaged) = read_all(folder.path(), Position::default(), end);
@@ -240,12 +259,39 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_room_in_memory_is_read_from_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let all: Vec<String> = (0..FRESH_RECORDS + 10).map(|n| format!("req_{n}")).collect();
+        for id in &all {
+            journal.append(record(id));
+        }
+        let (mut at, mut seen) = (Position::default(), Vec::new());
+        loop {
+            let next = journal.lock_writer().next(at);
+            let batch = match next {
+                Next::Records(records, next) => Batch { records, damaged: 0, next },
+                Next::Files(end) => Batch::read(folder.path(), at, end).unwrap(),
+            };
+            if batch.next == at {
+                break;
+            }
+            seen.extend(batch.records.iter().map(|record| record.id.to_string()));
+            at = batch.next;
+        }
+        assert_eq!(seen, all, "each once, in order");
+        journal.append(record("req_after"));
+        let Next::Records(records, _) = journal.lock_writer().next(at) else { panic!("in memory") };
+        assert_eq!(records.len(), 1);
+    }
+
+    #[test]
     fn the_cursor_is_where_reading_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path()).unwrap();
-        journal.append(&record("req_1"));
+        journal.append(record("req_1"));
         let middle = journal.lock_writer().at;
-        journal.append(&record("req_2"));
+        journal.append(record("req_2"));
         let end = journal.lock_writer().at;
         segment::write_cursor(folder.path(), middle).unwrap();
         let at = segment::read_cursor(folder.path()).unwrap();

@@ -79,7 +79,10 @@ async fn a_fallback_may_be_for_some_failures_only() {
     assert!(app.chat("m", too_long).await.is_ok());
     assert!(app.chat("m", "sim: fail 503").await.is_err());
     let records = app.records().await;
-    assert_eq!((records[0].upstream_model.as_str(), records[1].upstream_model.as_str()), ("b", "a"));
+    assert_eq!(
+        (records[0].upstream_model.as_str(), records[1].upstream_model.as_str()),
+        ("b", "a")
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use kernel::catalog::FailureClass;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::upstream::{chat, failure, openai, upstream};
+use crate::upstream::{chat, failure, openai, provider, spec, upstream};
 
 #[tokio::test]
 async fn the_providers_own_error_is_kept() {
@@ -125,4 +125,17 @@ async fn a_wrong_request_never_leaves() {
     let failure = failure(&*openai(nowhere), call).await;
     assert_eq!(failure.class, FailureClass::InvalidRequest);
     assert_eq!(failure.said.unwrap().status, 400);
+}
+
+#[tokio::test]
+async fn what_one_vendor_cannot_say_another_may() {
+    let mut call = chat(false);
+    call.body = bytes::Bytes::from_static(br#"{"model":"m","messages":[],"n":2}"#);
+    let anthropic = provider(&spec("anthropic", "http://127.0.0.1:1".to_owned()));
+    let failure = failure(&*anthropic, call).await;
+    assert_eq!(failure.class, FailureClass::Unsupported);
+    assert!(failure.class.another_may_succeed() && !failure.class.counts_against_target());
+    let said = failure.said.unwrap();
+    assert_eq!(said.status, 400);
+    assert!(said.body.windows(11).any(|part| part == br#""param":"n""#), "{:?}", said.body);
 }

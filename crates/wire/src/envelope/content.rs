@@ -1,9 +1,6 @@
-//! The input of a call: the messages of a chat checked and measured, and the text in any input,
-//! for counting its tokens.
+//! The messages of a chat, checked and measured.
 
-use kernel::Operation;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::check::{items, kind, missing, wrong_type};
@@ -15,12 +12,6 @@ const BYTES_PER_MESSAGE: u64 = 16;
 
 /// The most that a part which is no text counts, an image or a file: about a thousand tokens.
 const BYTES_PER_PART: usize = 4_000;
-
-/// The tokens of an image where nobody reports them: OpenAI's figure for one of 1024 x 1024.
-const TOKENS_PER_IMAGE: u64 = 765;
-
-/// What OpenAI's chat format puts around each message, in tokens.
-const TOKENS_PER_MESSAGE: u64 = 3;
 
 /// Checks `messages`; their length in bytes of text.
 pub(super) fn messages(messages: Option<&RawValue>) -> Result<u64, ErrorBody> {
@@ -100,74 +91,5 @@ fn part_bytes(part: &RawValue) -> usize {
     match serde_json::from_str(part.get()) {
         Ok(Part { text: Some(text) }) => text.get().len(),
         _ => part.get().len().min(BYTES_PER_PART),
-    }
-}
-
-/// The input of a call as text, for counting its tokens where a provider reports none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct InputText {
-    /// All text that the model reads.
-    pub text: String,
-    /// Tokens beyond the text: token ids, the borders of messages, images.
-    pub tokens: u64,
-}
-
-/// Collects the text of a request body that [`Envelope::parse`](super::Envelope::parse) accepted.
-/// It reads the body anew, so ask only when there is something to count.
-pub fn input_text(operation: Operation, body: &[u8]) -> InputText {
-    let mut input = InputText::default();
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return input };
-    match operation {
-        Operation::ChatCompletions => {
-            for message in body.get("messages").and_then(Value::as_array).into_iter().flatten() {
-                input.tokens += TOKENS_PER_MESSAGE;
-                input.message(message);
-            }
-            // The answer is primed with the borders of one message more.
-            input.tokens += TOKENS_PER_MESSAGE;
-            for key in ["tools", "functions", "response_format"] {
-                if let Some(value) = body.get(key).filter(|value| !value.is_null()) {
-                    input.add(&value.to_string());
-                }
-            }
-        }
-        Operation::Completions => input.prompt(body.get("prompt")),
-        Operation::Embeddings | Operation::Moderations => input.prompt(body.get("input")),
-    }
-    input
-}
-
-impl InputText {
-    fn message(&mut self, message: &Value) {
-        for key in ["role", "name", "content", "reasoning", "reasoning_content", "refusal"] {
-            self.prompt(message.get(key));
-        }
-        for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
-            let function = call.get("function").or_else(|| call.get("custom"));
-            for key in ["name", "arguments", "input"] {
-                self.prompt(function.and_then(|function| function.get(key)));
-            }
-        }
-    }
-
-    /// A string, token ids, content parts, or lists of them.
-    fn prompt(&mut self, value: Option<&Value>) {
-        match value {
-            Some(Value::String(text)) => self.add(text),
-            Some(Value::Number(_)) => self.tokens += 1,
-            Some(Value::Array(list)) => list.iter().for_each(|item| self.prompt(Some(item))),
-            Some(Value::Object(part)) => match part.get("text") {
-                Some(Value::String(text)) => self.add(text),
-                _ => self.tokens += TOKENS_PER_IMAGE,
-            },
-            _ => {}
-        }
-    }
-
-    fn add(&mut self, text: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        self.text.push_str(text);
     }
 }

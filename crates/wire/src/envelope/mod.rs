@@ -20,7 +20,6 @@ use serde_json::value::RawValue;
 use crate::error::ErrorBody;
 use crate::span::present;
 use check::Field;
-pub use content::{InputText, input_text};
 use splice::{Splice, Target};
 
 /// Arrays and objects inside each other. Every parser behind us stops at about this depth, some

@@ -245,14 +245,3 @@ fn both_ways_to_rewrite_agree() {
         }
     }
 }
-
-#[test]
-fn the_text_of_an_input_is_collected() {
-    let body = br#"{"messages":[{"role":"user","content":[{"type":"text","text":"look"},
-        {"type":"image_url","image_url":{"url":"data:AAAA"}}]},
-        {"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}"#;
-    let expected = InputText { text: "user\nlook\nassistant\nf\n{}".to_owned(), tokens: 9 + 765 };
-    assert_eq!(input_text(ChatCompletions, body), expected);
-    let ids = input_text(Embeddings, br#"{"input":[[1,2],[3]]}"#);
-    assert_eq!(ids, InputText { text: String::new(), tokens: 3 });
-}

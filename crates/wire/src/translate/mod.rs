@@ -13,6 +13,12 @@ mod media;
 mod put;
 mod reasoning;
 
+use crate::error::ErrorBody;
+use crate::sse;
+
+/// The status that stands for an error inside a stream, whose head said 200.
+const IN_STREAM: u16 = 500;
+
 /// What an answer says about itself, whoever gave it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Context {
@@ -48,6 +54,12 @@ impl Inexpressible {
 pub struct BadAnswer(pub String);
 
 impl BadAnswer {
+    /// For an error that the vendor reports inside its stream: the client reads it there.
+    fn reported(error: &ErrorBody, out: &mut Vec<u8>) -> Self {
+        sse::write_data(out, &error.to_json());
+        Self(format!("the provider broke off: {}: {}", error.kind, error.message))
+    }
+
     /// For JSON that is not what the vendor documents; it names the place, never the content.
     fn unreadable(what: &str, error: &serde_json::Error) -> Self {
         Self(format!("the provider's {what} is not understood (column {})", error.column()))
@@ -60,7 +72,8 @@ pub trait StreamTranslator: Send {
     /// Where the vendor marks its end, this also appends the usage and `data: [DONE]`.
     ///
     /// # Errors
-    /// [`BadAnswer`] when the event is not understood, or reports an error.
+    /// [`BadAnswer`] when the event is not understood, or reports an error. What the vendor says
+    /// of an error is in `out` by then, in OpenAI's envelope.
     fn push(&mut self, event: &[u8], out: &mut Vec<u8>) -> Result<(), BadAnswer>;
 
     /// Takes the end of the vendor's stream. A vendor without an end mark gets its usage and

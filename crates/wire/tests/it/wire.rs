@@ -104,7 +104,6 @@ fn every_reader(bytes: &[u8]) {
             assert_eq!(sent["model"], "up");
             assert!(!envelope.stream || sent["stream_options"]["include_usage"] == json!(true));
         }
-        let _ = envelope::input_text(operation, bytes);
         let _ = read_whole(operation, bytes).output_text();
     }
     let _ = envelope::rewrite(&body, "up", true);

@@ -8,7 +8,7 @@ use super::response::{Block, Counts, StopDetails, Stopped, redacted, thought};
 use crate::sse::Event;
 use crate::translate::completion::{ChunkWriter, Delta, ToolCallDelta};
 use crate::translate::reasoning::{Detail, DetailKind};
-use crate::translate::{BadAnswer, Context, StreamTranslator};
+use crate::translate::{BadAnswer, Context, IN_STREAM, StreamTranslator};
 
 /// Translates a stream of events.
 pub fn stream(context: Context) -> Box<dyn StreamTranslator> {
@@ -67,9 +67,7 @@ enum Said {
         usage: Counts,
     },
     MessageStop,
-    Error {
-        error: Failure,
-    },
+    Error,
     /// `ping`, and what is yet to come.
     #[serde(other)]
     Other,
@@ -107,14 +105,6 @@ struct Stop {
     stop_details: Option<StopDetails>,
 }
 
-#[derive(Deserialize)]
-struct Failure {
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default)]
-    message: String,
-}
-
 impl StreamTranslator for Translator {
     fn push(&mut self, event: &[u8], out: &mut Vec<u8>) -> Result<(), BadAnswer> {
         let event = Event::parse(event);
@@ -140,9 +130,7 @@ impl StreamTranslator for Translator {
                 Ok(())
             }
             Said::MessageStop => self.stop(out),
-            Said::Error { error } => {
-                Err(BadAnswer(format!("the provider broke off: {}: {}", error.kind, error.message)))
-            }
+            Said::Error => Err(BadAnswer::reported(&super::error(IN_STREAM, &event.data), out)),
             Said::Other => Ok(()),
         }
     }

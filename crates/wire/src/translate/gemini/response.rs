@@ -2,6 +2,7 @@
 
 use kernel::Usage;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{FORMAT, OWN_CALL_ID};
@@ -142,16 +143,8 @@ pub(super) struct Answer {
     pub(super) candidates: Vec<Candidate>,
     pub(super) prompt_feedback: Option<PromptFeedback>,
     pub(super) usage_metadata: Option<Counts>,
-    pub(super) error: Option<Failure>,
-}
-
-/// An error in the middle of a stream.
-#[derive(Deserialize)]
-pub(super) struct Failure {
-    #[serde(default)]
-    pub(super) message: String,
-    #[serde(default)]
-    pub(super) status: String,
+    /// An error in the middle of a stream.
+    pub(super) error: Option<IgnoredAny>,
 }
 
 /// Why nothing was answered.

@@ -12,7 +12,7 @@ use crate::translate::completion::{
     ChunkWriter, Delta, FinishReason, ToolCallDelta, image, thought_signature,
 };
 use crate::translate::reasoning::Detail;
-use crate::translate::{BadAnswer, Context, StreamTranslator};
+use crate::translate::{BadAnswer, Context, IN_STREAM, StreamTranslator};
 
 /// Translates a stream of events. Gemini has no mark for the end, and usage may come after the
 /// last candidate has finished, so the usage and `[DONE]` follow the end of the stream.
@@ -52,11 +52,8 @@ impl StreamTranslator for Translator {
         }
         let answer: Answer =
             serde_json::from_slice(&event.data).map_err(|e| BadAnswer::unreadable("event", &e))?;
-        if let Some(error) = answer.error {
-            return Err(BadAnswer(format!(
-                "the provider broke off: {}: {}",
-                error.status, error.message
-            )));
+        if answer.error.is_some() {
+            return Err(BadAnswer::reported(&super::error(IN_STREAM, &event.data), out));
         }
         if let Some(counts) = answer.usage_metadata {
             self.counts = counts;

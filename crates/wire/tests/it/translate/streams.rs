@@ -16,8 +16,13 @@ fn errors_inside_a_stream_are_told() {
     let unavailable = json!({ "error": {
         "code": 503, "status": "UNAVAILABLE", "message": "Overloaded" } });
     for (vendor, said) in [(anthropic, &overloaded), (gemini, &unavailable)] {
-        let bad = translate_stream(vendor, &event(said)).unwrap_err();
+        let (mut translator, mut out) = ((vendor.stream)(context()), Vec::new());
+        let bad = translator.push(&event(said), &mut out).unwrap_err();
         assert!(bad.to_string().ends_with("Overloaded"), "{bad}");
+        let told = wire::sse::Event::parse(&out);
+        let told: Value = serde_json::from_slice(&told.data).unwrap();
+        assert_eq!(told["error"]["message"], "Overloaded", "{}", vendor.name);
+        assert_eq!(told["error"]["code"], "overloaded", "{}", vendor.name);
     }
 }
 
