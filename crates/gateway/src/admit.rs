@@ -50,7 +50,7 @@ pub(crate) fn admit(
     };
     let output = envelope.max_output_tokens.unwrap_or(USUAL_OUTPUT).saturating_mul(envelope.n);
     let output = if inbound.operation.streams() { output } else { 0 };
-    let tokens = envelope.input_bytes / BYTES_PER_TOKEN + output;
+    let tokens = (envelope.input_bytes / BYTES_PER_TOKEN).saturating_add(output);
     let permit = limiter.admit(&snapshot.rules, &subject, Estimate { tokens })?;
     let limits = permit.headers();
 

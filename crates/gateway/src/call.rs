@@ -14,7 +14,7 @@ use crate::Refusal;
 use crate::admit::Admitted;
 use crate::retry::{RetryBudget, RetryConfig};
 use crate::route::{Alias, Wish};
-use crate::target::{Health, Place, Target};
+use crate::target::{BreakerState, Health, Place, Target};
 
 /// What the attempts need.
 #[derive(Debug)]
@@ -76,7 +76,8 @@ impl Caller {
                     );
                     let pause = plan.after_failure(&target, &failure, attempt + 1, self);
                     last = Some(failure);
-                    if let Some(pause) = pause.filter(|_| attempt < self.retry.max_attempts) {
+                    let again = attempt < self.retry.max_attempts;
+                    if let Some(pause) = pause.filter(|pause| again && *pause < left) {
                         tokio::time::sleep(pause).await;
                     }
                 }
@@ -203,6 +204,8 @@ pub(crate) struct Turn {
     health: Arc<Health>,
     _place: Place,
     began: Timestamp,
+    /// Whether this is the one call that tries a resting target.
+    trial: bool,
     told: bool,
 }
 
@@ -211,7 +214,11 @@ impl Turn {
     fn take(target: &Target, now: Timestamp) -> Option<Self> {
         let place = target.enter()?;
         let health = Arc::clone(&target.health);
-        health.lets_through(now).then(|| Self { health, _place: place, began: now, told: false })
+        let trial = health.breaker(now) == BreakerState::HalfOpen;
+        if !health.lets_through(now) {
+            return None;
+        }
+        Some(Self { health, _place: place, began: now, trial, told: false })
     }
 
     fn answered(&mut self, now: Timestamp) {
@@ -227,7 +234,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if !self.told {
+        if self.trial && !self.told {
             self.health.abandoned();
         }
     }

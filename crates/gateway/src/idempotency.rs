@@ -13,14 +13,20 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use kernel::{Operation, ProjectId, SharedClock, Timestamp};
 
+use wire::error::ErrorBody;
+
 use crate::Refusal;
 
 /// How long an answer is kept.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// Bytes of answers kept in all; the oldest make room.
+/// Bytes kept in all, answers with their keys and headers; the oldest make room.
 const ROOM: usize = 16 * 1024 * 1024;
 /// A larger answer is not kept.
 const LARGEST: usize = 1024 * 1024;
+/// The longest key, as Stripe's API has it.
+const LONGEST_KEY: usize = 255;
+/// What an entry costs beside its key, headers and body; generously.
+const OVERHEAD: usize = 512;
 
 /// The answers that are kept.
 #[derive(Debug)]
@@ -93,6 +99,12 @@ impl Idempotency {
         key: &str,
         body: &[u8],
     ) -> Result<Claim, Refusal> {
+        if key.len() > LONGEST_KEY {
+            let message = format!("Idempotency-Key is longer than {LONGEST_KEY} bytes");
+            return Err(Refusal::Request(
+                ErrorBody::invalid_request(message).at("Idempotency-Key"),
+            ));
+        }
         let key = Key(project.clone(), operation, key.into());
         let fingerprint = self.hasher.hash_one(body);
         let now = self.clock.now();
@@ -158,7 +170,7 @@ impl Drop for Ticket {
 impl Shelf {
     fn put(&mut self, key: Key, kept: Kept) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        self.size += kept.body.len();
+        self.size += size(&key, &kept);
         entry.kept = Some(kept);
         self.order.push_back(key);
         while self.size > ROOM {
@@ -179,8 +191,14 @@ impl Shelf {
     fn drop_oldest(&mut self) {
         let Some(key) = self.order.pop_front() else { return };
         let kept = self.entries.remove(&key).and_then(|entry| entry.kept);
-        self.size = self.size.saturating_sub(kept.map_or(0, |kept| kept.body.len()));
+        self.size = self.size.saturating_sub(kept.map_or(0, |kept| size(&key, &kept)));
     }
+}
+
+/// About how much memory a kept answer takes.
+fn size(key: &Key, kept: &Kept) -> usize {
+    let headers = kept.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64);
+    OVERHEAD + key.2.len() + headers.sum::<usize>() + kept.body.len()
 }
 
 #[cfg(test)]
@@ -233,5 +251,20 @@ mod tests {
         let shelf = shelf.lock();
         assert!(shelf.size <= ROOM);
         assert_eq!(shelf.entries.len(), shelf.order.len());
+    }
+
+    #[test]
+    fn small_answers_count_with_all_they_take() {
+        let shelf = Idempotency::new(Arc::new(SystemClock));
+        for number in 0..ROOM / OVERHEAD + 10 {
+            let key = number.to_string();
+            let claimed = shelf.claim(&"proj_1".into(), Operation::Embeddings, &key, b"");
+            let Ok(Claim::First(ticket)) = claimed else { panic!("first") };
+            ticket.keep(kept(""));
+        }
+        assert!(shelf.lock().entries.len() < ROOM / OVERHEAD);
+        let long = "k".repeat(LONGEST_KEY + 1);
+        let refused = shelf.claim(&"proj_1".into(), Operation::Embeddings, &long, b"");
+        assert!(matches!(refused, Err(Refusal::Request(_))));
     }
 }

@@ -72,6 +72,8 @@ impl Refusal {
             Self::IdempotencyMismatch => 422,
             Self::NoTarget { .. } | Self::Stopping => 503,
             Self::Upstream(failure) => match (&failure.said, failure.class) {
+                // Some say 400 where they mean 401.
+                (Some(said), FailureClass::Unauthorized) if said.status != 403 => 502,
                 (Some(said), _) if said.status != 401 => said.status.as_u16(),
                 (_, FailureClass::Timeout) => 504,
                 _ => 502,

@@ -201,7 +201,7 @@ impl Receipt {
                     settler.write(open, &ending);
                 };
                 match tokio::runtime::Handle::try_current() {
-                    Ok(runtime) if size > COUNTED_INLINE => {
+                    Ok(runtime) if size > COUNTED_INLINE && !self.settler.stopping() => {
                         runtime.spawn_blocking(count);
                     }
                     _ => count(),

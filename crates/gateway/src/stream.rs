@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 use kernel::Outcome;
 use providers::{EventStream, StreamBreak};
-use tokio::time::Sleep;
+use tokio::time::{Sleep, sleep};
 use wire::meter::{Forward, OutputText, StreamMeter};
 use wire::sse::Splitter;
 
@@ -83,53 +83,93 @@ impl MeteredStream {
         Consumed { usage, output }
     }
 
-    /// Settles a stream that ended, well or not; returns what is still to be told to the client.
+    /// Takes what the provider sent next; returns what of it the client gets.
+    fn take(&mut self, sent: Option<Result<Frame<Bytes>, StreamBreak>>) -> Bytes {
+        match sent {
+            Some(Ok(frame)) => {
+                let Ok(piece) = frame.into_data() else { return Bytes::new() };
+                if let Some(receipt) = &mut self.receipt {
+                    receipt.first_byte();
+                }
+                match self.pass(piece) {
+                    Ok(out) => self.leaving(out),
+                    Err(broken) => self.end(Err(broken)),
+                }
+            }
+            Some(Err(broken)) => self.end(Err(broken)),
+            None => {
+                let mut tail = Outgoing::default();
+                if let Some(rest) = self.splitter.finish() {
+                    // A last event without its blank line would run into the next.
+                    let event = Bytes::from([&rest[..], b"\n\n"].concat());
+                    tail.hand_on(self.meter.read(&event), event);
+                }
+                let mut last = Outgoing::default();
+                last.push(self.leaving(tail.into_bytes()));
+                last.push(self.end(Ok(())));
+                last.into_bytes()
+            }
+        }
+    }
+
+    /// Bytes on their way out. With `[DONE]` among them, the call is settled first.
+    fn leaving(&mut self, out: Bytes) -> Bytes {
+        if let Some((ticket, _)) = &mut self.ticket {
+            ticket.gather(&out);
+        }
+        if self.meter.is_done() {
+            self.settle_as_said();
+        }
+        out
+    }
+
+    /// Settles a stream that ended; returns what is still to be told to the client.
     fn end(&mut self, how: Result<(), StreamBreak>) -> Bytes {
         self.upstream = None;
-        let Some(receipt) = self.receipt.take() else { return Bytes::new() };
-        let complete = !self.meter.finish_reasons().is_empty();
-        let consumed = self.consumed();
-        match how {
+        if self.receipt.is_none() {
+            return Bytes::new();
+        }
+        let broken = match how {
             // Some servers end without a word: the client gets one.
-            Ok(()) if complete => {
-                receipt.settle(Outcome::Completed, 200, consumed);
-                let done = Bytes::from_static(b"data: [DONE]\n\n");
-                self.gather(&done);
-                self.keep();
-                done
+            Ok(()) if !self.meter.finish_reasons().is_empty() => {
+                let done = self.leaving(Bytes::from_static(b"data: [DONE]\n\n"));
+                self.settle_as_said();
+                return done;
             }
-            how => {
-                let broken = how.err().unwrap_or(StreamBreak::Lost);
-                let outcome = match broken {
-                    StreamBreak::Idle | StreamBreak::Deadline => Outcome::TimedOut,
-                    StreamBreak::Lost | StreamBreak::Invalid => Outcome::UpstreamBroken,
-                };
-                receipt.settle(outcome, 200, consumed);
-                error_event(broken)
+            // The provider has told the client itself.
+            _ if self.meter.error().is_some() => {
+                self.settle_as_said();
+                return Bytes::new();
             }
-        }
+            Ok(()) => StreamBreak::Lost,
+            Err(broken) => broken,
+        };
+        let outcome = match broken {
+            StreamBreak::Idle | StreamBreak::Deadline => Outcome::TimedOut,
+            StreamBreak::Lost | StreamBreak::Invalid => Outcome::UpstreamBroken,
+        };
+        self.settle(outcome);
+        error_event(broken)
     }
 
-    /// `[DONE]` is in the bytes about to leave: the call is settled first.
-    fn settle_if_done(&mut self) {
-        if self.meter.is_done()
-            && let Some(receipt) = self.receipt.take()
-        {
-            let consumed = self.consumed();
-            receipt.settle(Outcome::Completed, 200, consumed);
-            self.keep();
+    /// Settles a stream that its provider brought to an end of its own: an answer, or an error.
+    fn settle_as_said(&mut self) {
+        if self.receipt.is_none() {
+            return;
         }
-    }
-
-    fn gather(&mut self, out: &[u8]) {
-        if let Some((ticket, _)) = &mut self.ticket {
-            ticket.gather(out);
+        if self.meter.error().is_some() {
+            self.settle(Outcome::UpstreamBroken);
+            return;
         }
-    }
-
-    fn keep(&mut self) {
+        self.settle(Outcome::Completed);
         if let Some((ticket, headers)) = self.ticket.take() {
             ticket.keep_gathered(headers);
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        if let Some(receipt) = self.receipt.take() {
+            receipt.settle(outcome, 200, self.consumed());
         }
     }
 }
@@ -146,47 +186,18 @@ impl Body for MeteredStream {
         loop {
             let Some(upstream) = this.upstream.as_mut() else { return Poll::Ready(None) };
             let polled = upstream.as_mut().poll_frame(context);
-            if this.meter.is_done() && polled.is_pending() {
-                let grace = this.grace.get_or_insert_with(|| Box::pin(tokio::time::sleep(GRACE)));
-                ready!(grace.as_mut().poll(context));
+            if this.meter.is_done() {
+                // The client has everything; this is only about using the connection again.
+                if polled.is_pending() {
+                    let grace = this.grace.get_or_insert_with(|| Box::pin(sleep(GRACE)));
+                    ready!(grace.as_mut().poll(context));
+                }
                 this.upstream = None;
                 continue;
             }
-            let last = match ready!(polled) {
-                Some(Ok(frame)) => {
-                    let Ok(piece) = frame.into_data() else { continue };
-                    if this.meter.is_done() {
-                        continue;
-                    }
-                    if let Some(receipt) = &mut this.receipt {
-                        receipt.first_byte();
-                    }
-                    match this.pass(piece) {
-                        Ok(out) if out.is_empty() => {
-                            this.settle_if_done();
-                            continue;
-                        }
-                        Ok(out) => {
-                            this.gather(&out);
-                            this.settle_if_done();
-                            return Poll::Ready(Some(Ok(Frame::data(out))));
-                        }
-                        Err(broken) => this.end(Err(broken)),
-                    }
-                }
-                Some(Err(broken)) => this.end(Err(broken)),
-                None => {
-                    let mut tail = Outgoing::default();
-                    if let Some(event) = this.splitter.finish() {
-                        tail.hand_on(this.meter.read(&event), event);
-                    }
-                    this.settle_if_done();
-                    tail.push(this.end(Ok(())));
-                    tail.into_bytes()
-                }
-            };
-            if !last.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(last))));
+            let out = this.take(ready!(polled));
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out))));
             }
         }
     }

@@ -15,6 +15,7 @@ const ARROWS: &[Arrows] = &[
     Arrows { of: "kernel", may_use: &[], tests_too: &[] },
     Arrows { of: "wire", may_use: &["kernel"], tests_too: &[] },
     Arrows { of: "vault", may_use: &["kernel", "wire"], tests_too: &[] },
+    Arrows { of: "vocabulary", may_use: &[], tests_too: &[] },
     Arrows { of: "store", may_use: &["kernel", "wire", "vault"], tests_too: &[] },
     Arrows { of: "identity", may_use: &["kernel", "wire", "store"], tests_too: &["vault"] },
     Arrows {
@@ -25,7 +26,7 @@ const ARROWS: &[Arrows] = &[
     Arrows { of: "providers", may_use: &["kernel", "wire"], tests_too: &[] },
     Arrows {
         of: "gateway",
-        may_use: &["kernel", "wire", "store", "identity", "admission", "providers"],
+        may_use: &["kernel", "wire", "vocabulary", "store", "identity", "admission", "providers"],
         tests_too: &["vault"],
     },
     Arrows {

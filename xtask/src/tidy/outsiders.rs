@@ -16,11 +16,11 @@ struct Outsider {
 
 const OUTSIDERS: &[Outsider] = &[
     Outsider { package: "axum", rooms: &["api"], tests_too: false },
-    Outsider { package: "bpe-openai", rooms: &["gateway"], tests_too: false },
     Outsider { package: "clap", rooms: &["server", "xtask"], tests_too: false },
     Outsider { package: "hyper", rooms: NETWORK, tests_too: true },
     Outsider { package: "hyper-util", rooms: NETWORK, tests_too: true },
     Outsider { package: "sqlx", rooms: &["store"], tests_too: false },
+    Outsider { package: "tiktoken-rs", rooms: &["vocabulary"], tests_too: false },
     Outsider { package: "tokio-rustls", rooms: NETWORK, tests_too: true },
     Outsider { package: "utoipa", rooms: &["api"], tests_too: false },
     Outsider { package: "utoipa-axum", rooms: &["api"], tests_too: false },

@@ -48,6 +48,10 @@ impl Mover {
                 Err(error) => {
                     tracing::warn!(%error, "settled calls wait in the journal until the database answers");
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    // A power cut must not lose more because the database is away.
+                    if let Err(error) = self.sync().await {
+                        tracing::warn!(%error, "the journal could not be flushed");
+                    }
                     tokio::time::sleep(pause).await;
                 }
             }

@@ -127,7 +127,8 @@ impl TestGateway {
         assert!(self.gateway.settled_calls_are_stored(Duration::from_secs(10)).await);
         let (filter, page) = (CallFilter::default(), Page { limit: 1_000, ..Page::default() });
         let mut records = self.store.call_list(&self.scope, &filter, &page).await.unwrap().data;
-        records.reverse();
+        // Ids of one millisecond are in no order.
+        records.sort_by_key(|record| record.started_at);
         records
     }
 

@@ -46,13 +46,9 @@ fn every_short_text_of_every_class() {
 #[test]
 fn every_character_of_the_basic_plane() {
     let characters: Vec<char> = ('\0'..='\u{ffff}').collect();
-    for some in characters.chunks(16) {
-        same(
-            &some
-                .iter()
-                .flat_map(|character| ['a', *character, 'B', ' ', *character])
-                .collect::<String>(),
-        );
+    for some in characters.chunks(64) {
+        let text: String = some.iter().flat_map(|character| ['a', *character, 'B']).collect();
+        same(&text);
     }
 }
 
@@ -85,19 +81,21 @@ fn runs_of_one_character() {
     }
 }
 
-/// Pieces far longer than a window, and the arguments of a tool, of a megabyte.
+/// Pieces far longer than a window, and the arguments of a tool.
 #[test]
 fn long_texts() {
     for unit in ["a", "abcde", "漢字", "こんにちは", "!?", "AAAa", "नि", " ", "x\u{301}"]
     {
-        same(&unit.repeat(50_000 / unit.len()));
+        same(&unit.repeat(20_000 / unit.len()));
     }
     let item = r#"{"city":"東京","note":"line\n\"quoted\"","n":[1,2.5,-3e8,null,true]},"#;
-    same(&format!("[{}]", item.repeat(1_000_000 / item.len())));
+    same(&format!("[{}]", item.repeat(100_000 / item.len())));
     assert_eq!(O200K_BASE.count(&"a".repeat(1 << 20)), 1 << 17);
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn any_text(text in "\\PC{0,200}|[\\s\\x00a-cA-C0-2'!/漢\u{301}]{0,200}") {
         same(&text);
