@@ -31,17 +31,18 @@ pub async fn create(store: &Store, scope: &Scope, mut new: NewLimit) -> Result<L
     Ok(store.limit_create(scope, new).await?)
 }
 
-/// Replaces the limit with this id. What was taken of it stays taken as long as it counts the same
-/// thing.
+/// Gives a limit another amount. What was taken of it stays taken.
 ///
 /// # Errors
-/// As [`create`], or there is no limit with this id.
-pub async fn update(store: &Store, scope: &Scope, mut limit: Limit) -> Result<Limit, LimitError> {
-    tidy(&mut limit.subject, &mut limit.model);
-    let (subject, model) = (limit.subject.as_deref(), limit.model.as_deref());
-    check(store, scope, limit.scope, subject, model, limit.amount).await?;
-    store.limit_update(scope, &limit).await?;
-    Ok(limit)
+/// An amount of zero, or there is no limit with this id; the store.
+pub async fn change(
+    store: &Store,
+    scope: &Scope,
+    id: &LimitId,
+    amount: u64,
+) -> Result<Limit, LimitError> {
+    check_amount(amount)?;
+    Ok(store.limit_update(scope, id, amount).await?)
 }
 
 /// Deletes a limit.
@@ -60,11 +61,7 @@ async fn check(
     model: Option<&str>,
     amount: u64,
 ) -> Result<(), LimitError> {
-    if amount == 0 {
-        let reason = "must be at least 1; to allow nothing, take the model off the project's \
-                      list or revoke the key";
-        return Err(invalid("amount", reason));
-    }
+    check_amount(amount)?;
     if counted == LimitScope::Model && model.is_some() {
         let reason = "must be empty with scope `model`; name the model as the subject";
         return Err(invalid("model", reason));
@@ -73,6 +70,15 @@ async fn check(
         Some(subject) => check_subject(store, scope, counted, subject).await,
         None => Ok(()),
     }
+}
+
+fn check_amount(amount: u64) -> Result<(), LimitError> {
+    if amount == 0 {
+        let reason = "must be at least 1; to allow nothing, take the model off the project's \
+                      list or revoke the key";
+        return Err(invalid("amount", reason));
+    }
+    Ok(())
 }
 
 /// A mistyped id would make a limit that never holds anyone.
@@ -146,11 +152,12 @@ mod tests {
         let mut limit = made.unwrap();
         assert_eq!(limit.subject.as_deref(), Some(project.as_str()));
         limit.amount = 90;
-        update(&store, &scope, limit.clone()).await.unwrap();
+        assert_eq!(change(&store, &scope, &limit.id, 90).await.unwrap(), limit);
+        assert!(change(&store, &scope, &limit.id, 0).await.is_err());
         assert_eq!(store.limit_list(&scope).await.unwrap(), [limit.clone()]);
         delete(&store, &scope, &limit.id).await.unwrap();
         assert!(store.limit_list(&scope).await.unwrap().is_empty());
-        assert!(update(&store, &scope, limit).await.is_err());
+        assert!(change(&store, &scope, &limit.id, 90).await.is_err());
     }
 
     #[tokio::test]

@@ -9,6 +9,9 @@ use http_body_util::BodyExt as _;
 
 use crate::App;
 
+/// Bodies of so many bytes, decompressed, hold nobody up.
+const AT_ONCE: usize = 256 * 1024;
+
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
@@ -67,7 +70,23 @@ pub async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, B
         .map_err(|_| too_slow)??;
     match headers.get(header::CONTENT_ENCODING) {
         None => Ok(raw),
-        Some(encoding) => decode(encoding.to_str().unwrap_or_default(), raw, limit),
+        Some(encoding) => {
+            let encoding = encoding.to_str().unwrap_or_default().to_owned();
+            decompress(encoding, raw, limit).await
+        }
+    }
+}
+
+/// Decompresses a small body at once and a large one beside the workers, whose other calls would
+/// wait for it.
+async fn decompress(encoding: String, raw: Bytes, limit: usize) -> Result<Bytes, BodyError> {
+    match decode(&encoding, raw.clone(), limit.min(AT_ONCE)) {
+        // It is larger than what is done at once; how large it is shows there.
+        Err(BodyError::TooLarge { .. }) if limit > AT_ONCE => {
+            let elsewhere = tokio::task::spawn_blocking(move || decode(&encoding, raw, limit));
+            elsewhere.await.unwrap_or(Err(BodyError::Broken))
+        }
+        done => done,
     }
 }
 
@@ -120,6 +139,7 @@ fn drain(decoder: impl Read, encoding: &'static str, limit: usize) -> Result<Byt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
     use std::io::Write as _;
 
     fn gzip(data: &[u8]) -> Bytes {
@@ -132,6 +152,18 @@ mod tests {
     fn a_compressed_body_is_read() {
         assert_eq!(decode("gzip", gzip(b"{}"), 10).unwrap(), "{}");
         assert_eq!(decode("identity", "{}".into(), 10).unwrap(), "{}");
+    }
+
+    #[tokio::test]
+    async fn only_a_small_body_is_decompressed_at_once() {
+        let small = decompress("gzip".into(), gzip(b"{}"), AT_ONCE * 2);
+        assert!(small.now_or_never().is_some());
+        let data = vec![b'x'; AT_ONCE + 2];
+        let large = || decompress("gzip".into(), gzip(&data), data.len());
+        assert!(large().now_or_never().is_none(), "another thread does it");
+        assert_eq!(large().await.unwrap(), data);
+        let refused = decompress("gzip".into(), gzip(&data), AT_ONCE + 1).await.unwrap_err();
+        assert!(matches!(refused, BodyError::TooLarge { limit } if limit == AT_ONCE + 1));
     }
 
     #[test]

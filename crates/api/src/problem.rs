@@ -120,6 +120,19 @@ fn of_model(status: u16, code: &str, message: String) -> Problem {
     Problem::of(status, &body)
 }
 
+/// No model of this name, where the client may have named none.
+pub(crate) fn no_moderation_model(model: &str, able: &[String]) -> Problem {
+    let way_out = match able {
+        [] => "no model here can moderate; an administrator can add one".to_owned(),
+        able => format!("name one that can moderate as `model`: {}", able.join(", ")),
+    };
+    let message = format!(
+        "the model `{model}`, which moderates where no `model` is given, does not exist or you do \
+         not have access to it; {way_out}"
+    );
+    of_model(404, "model_not_found", message)
+}
+
 fn from_admission(refusal: &admission::Refusal, status: u16) -> Problem {
     let message = refusal.to_string();
     let mut problem = match refusal {

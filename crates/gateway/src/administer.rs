@@ -1,18 +1,25 @@
 //! Administration of the catalogue through a running node: a change is made, then this node sees
-//! it at once; other nodes see it at their next look.
+//! it at once; other nodes see it at their next look. And who administers: when each admin key was
+//! last used.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kernel::catalog::{FailureClass, ModelSpec, ProviderSpec};
 use kernel::limit::Limit;
+use kernel::{AdminKeyId, Timestamp};
 use providers::{Failure, UpstreamModel};
-use store::StoreError;
+use store::{Price, StoreError};
 
 use crate::Gateway;
 use crate::catalog::CatalogError;
+use crate::price::WrittenPrice;
 
 /// How long a provider may take to answer when somebody asks how it is.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the use of one admin key is written down at most.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 impl Gateway {
     /// Something changed: what this node keeps in memory is read anew before this returns. With
@@ -32,7 +39,7 @@ impl Gateway {
         Ok(self.catalog.providers_with(self.store.provider_list().await?))
     }
 
-    /// Makes a provider, or replaces the one of its name.
+    /// Makes a provider, or replaces the one of its name. It is asked for its models at once.
     ///
     /// # Errors
     /// [`CatalogError`]; nothing is written then.
@@ -90,8 +97,95 @@ impl Gateway {
         Ok(())
     }
 
+    /// The prices that were added live, the earliest in force first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn price_list(&self) -> Result<Vec<Price>, StoreError> {
+        self.store.price_list().await
+    }
+
+    /// Adds a price.
+    ///
+    /// # Errors
+    /// [`CatalogError`]; nothing is written then.
+    pub async fn price_add(&self, written: WrittenPrice) -> Result<Price, CatalogError> {
+        let price = self.catalog.price_add(&self.store, written).await?;
+        self.see_change().await;
+        Ok(price)
+    }
+
+    /// An admin key was used now.
+    pub fn admin_seen(&self, key: &AdminKeyId) {
+        self.admin_uses.note(key, self.clock.now());
+    }
+
     /// The limits of the configuration file, which hold in every organisation.
     pub fn file_limits(&self) -> &[Limit] {
         &self.catalog.limits
+    }
+}
+
+/// When admin keys were last used, until it is written down: at most once a minute for each.
+#[derive(Debug, Default)]
+pub(crate) struct AdminUses(Mutex<HashMap<AdminKeyId, Use>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    last: Timestamp,
+    written: Option<Timestamp>,
+}
+
+impl AdminUses {
+    fn note(&self, key: &AdminKeyId, now: Timestamp) {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match uses.get_mut(key) {
+            Some(seen) => seen.last = now,
+            None => drop(uses.insert(key.clone(), Use { last: now, written: None })),
+        }
+    }
+
+    /// What is to be written down now.
+    pub(crate) fn due(&self, now: Timestamp) -> Vec<(AdminKeyId, Timestamp)> {
+        let uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = |seen: &Use| match seen.written {
+            Some(written) => seen.last > written && now.since(written) >= REPORT_EVERY,
+            None => true,
+        };
+        uses.iter()
+            .filter(|(_, seen)| due(seen))
+            .map(|(key, seen)| (key.clone(), seen.last))
+            .collect()
+    }
+
+    /// These are written down.
+    pub(crate) fn written(&self, uses: &[(AdminKeyId, Timestamp)]) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, at) in uses {
+            if let Some(seen) = known.get_mut(key) {
+                seen.written = Some(*at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_written_down_at_most_once_a_minute() {
+        let (uses, key) = (AdminUses::default(), AdminKeyId::from("key_admin_1"));
+        let at = Timestamp::from_secs;
+        uses.note(&key, at(100));
+        let due = uses.due(at(100));
+        assert_eq!(due, [(key.clone(), at(100))]);
+        assert_eq!(uses.due(at(101)), due, "until it is written, it is due");
+        uses.written(&due);
+        uses.note(&key, at(130));
+        assert!(uses.due(at(159)).is_empty());
+        assert_eq!(uses.due(at(160)), [(key.clone(), at(130))]);
+        uses.written(&[(key, at(130))]);
+        assert!(uses.due(at(900)).is_empty(), "it was not used again");
     }
 }

@@ -8,9 +8,10 @@ use kernel::OrganizationId;
 use kernel::catalog::{ModelSpec, ProviderSpec, Source};
 use kernel::limit::Limit;
 use providers::Rack;
+use secrecy::SecretString;
 use store::{OwnedLimit, Price, Store, StoreError};
 
-use crate::price::{PriceRow, PriceTable};
+use crate::price::{PriceError, PriceRow, PriceTable, WrittenPrice};
 
 /// The longest name of a provider or model.
 const LONGEST_NAME: usize = 200;
@@ -116,6 +117,34 @@ impl Catalog {
             message: error.to_string(),
         })?;
         Ok(store.provider_put(spec).await?)
+    }
+
+    /// Gives a provider another credential. All else of it stays.
+    ///
+    /// # Errors
+    /// [`CatalogError`]; nothing is changed then.
+    pub async fn provider_set_key(
+        &self,
+        store: &Store,
+        name: &str,
+        key: &SecretString,
+    ) -> Result<(), CatalogError> {
+        self.provider_is_live(name)?;
+        Ok(store.provider_update_key(name, Some(key)).await?)
+    }
+
+    /// Adds a price. Prices are never taken back, so that old costs can always be shown.
+    ///
+    /// # Errors
+    /// [`CatalogError`]; nothing is written then.
+    pub async fn price_add(
+        &self,
+        store: &Store,
+        written: WrittenPrice,
+    ) -> Result<Price, CatalogError> {
+        let wrong = |error: PriceError| invalid("price", error.to_string());
+        let new = PriceRow::try_from(written).and_then(|row| row.to_stored()).map_err(wrong)?;
+        Ok(store.price_put(new).await?)
     }
 
     /// Takes a provider away. Models that refer to it stand in the way.

@@ -4,12 +4,15 @@
 //! snapshot serves.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use admission::{ModelLists, Rules};
 use identity::Directory;
 use providers::Rack;
 use store::{Store, StoreError};
+use tokio::sync::{Mutex, Notify};
+use tokio::time::timeout;
 
 use crate::Gateway;
 use crate::catalog::Catalog;
@@ -17,6 +20,22 @@ use crate::discovery::Found;
 use crate::journal::Mover;
 use crate::snapshot::{self, Snapshot};
 use crate::target::Wards;
+
+/// How long the database may take to say whether something changed.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+/// How long it may take to say what.
+const READ_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What keeps the snapshot true.
+#[derive(Debug, Default)]
+pub(crate) struct Freshness {
+    /// Something changed on this node: look now.
+    changed: Notify,
+    /// Whose turn it is to read: an older reading must never replace a newer one.
+    turn: Mutex<()>,
+    /// Whether the last look found no database.
+    away: AtomicBool,
+}
 
 impl Gateway {
     /// Everything a node does beside answering calls: refreshing, probing, carrying the journal.
@@ -28,7 +47,12 @@ impl Gateway {
 
     /// Something changed through this node: the next look is now.
     pub fn look_now(&self) {
-        self.changed.notify_one();
+        self.freshness.changed.notify_one();
+    }
+
+    /// Whether the database answered when this node last looked, a moment ago.
+    pub fn database_answers(&self) -> bool {
+        !self.freshness.away.load(Ordering::Relaxed)
     }
 
     /// Reads the state of the world anew, now.
@@ -36,6 +60,7 @@ impl Gateway {
     /// # Errors
     /// When the store cannot be read; the old snapshot stays.
     pub async fn refresh(&self) -> Result<(), StoreError> {
+        let _turn = self.freshness.turn.lock().await;
         let old = self.snapshot();
         let reading = Reading {
             store: &self.store,
@@ -44,40 +69,26 @@ impl Gateway {
             wards: &self.wards,
             found: &self.discovery.found(),
         };
-        let fresh = reading.read(Some(&old)).await?;
+        let fresh = within(READ_PATIENCE, reading.read(Some(&old))).await?;
         self.snapshot.store(Arc::new(fresh));
         drop(old);
         self.wards.sweep();
+        self.discovery.look.notify_one();
         Ok(())
-    }
-
-    /// Asks all providers for their models once.
-    pub async fn discover(&self) {
-        let snapshot = self.snapshot();
-        if self.discovery.ask(&snapshot, &self.wards).await
-            && let Err(error) = self.refresh().await
-        {
-            tracing::warn!(%error, "newly found models wait until the database answers");
-        }
     }
 
     async fn keep_fresh(&self) {
         let period = Duration::from_millis(self.config.refresh_ms.max(10));
-        let mut told = false;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(period) => {}
-                () = self.changed.notified() => {}
+                () = self.freshness.changed.notified() => {}
             }
-            let looked = match self.store.generation().await {
-                Ok(generation) if generation == self.snapshot.load().generation => Ok(()),
-                Ok(_) => self.refresh().await,
-                Err(error) => Err(error),
-            };
+            let looked = self.look().await;
+            let was_away = self.freshness.away.swap(looked.is_err(), Ordering::Relaxed);
             match looked {
-                Ok(()) => told = false,
-                Err(error) if !told => {
-                    told = true;
+                Ok(()) => self.note_admin_uses().await,
+                Err(error) if !was_away => {
                     tracing::warn!(%error, "keys, limits and models stay as they were until the database answers");
                 }
                 Err(_) => {}
@@ -85,15 +96,33 @@ impl Gateway {
         }
     }
 
-    async fn keep_probing(&self) {
-        if self.config.probe_secs == 0 {
+    async fn look(&self) -> Result<(), StoreError> {
+        let generation = within(LOOK_PATIENCE, self.store.generation()).await?;
+        if generation == self.snapshot.load().generation { Ok(()) } else { self.refresh().await }
+    }
+
+    /// Writes down which admin keys were used. What cannot be written is tried again.
+    async fn note_admin_uses(&self) {
+        let uses = self.admin_uses.due(self.clock.now());
+        if uses.is_empty() {
             return;
         }
-        loop {
-            tokio::time::sleep(Duration::from_secs(self.config.probe_secs)).await;
-            self.discover().await;
+        match within(LOOK_PATIENCE, self.store.admin_key_touch(&uses)).await {
+            Ok(()) => self.admin_uses.written(&uses),
+            Err(error) => tracing::debug!(%error, "the use of admin keys is written down later"),
         }
     }
+}
+
+/// A database that has hung answers nothing, not even an error.
+async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(patience, answer).await.unwrap_or_else(|_| {
+        let reason = format!("it did not answer within {} s", patience.as_secs());
+        Err(StoreError::Unavailable { reason })
+    })
 }
 
 /// Where a snapshot is read from.
@@ -125,5 +154,17 @@ impl Reading<'_> {
             providers,
             generation,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_hangs_is_one_that_is_away() {
+        let hung = within::<()>(LOOK_PATIENCE, std::future::pending()).await;
+        assert!(matches!(hung, Err(StoreError::Unavailable { .. })), "{hung:?}");
+        assert!(within(LOOK_PATIENCE, std::future::ready(Ok(1))).await.is_ok());
     }
 }

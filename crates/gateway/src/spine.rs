@@ -12,9 +12,9 @@ use kernel::{Outcome, SharedClock, SharedRng};
 use providers::{AnswerBody, Rack};
 use serde::Deserialize;
 use store::Store;
-use tokio::sync::Notify;
 use wire::meter::{self, OutputText};
 
+use crate::administer::AdminUses;
 use crate::admit::{self, Admitted};
 use crate::call::{Answered, Caller};
 use crate::catalog::Catalog;
@@ -22,7 +22,7 @@ use crate::discovery::Discovery;
 use crate::idempotency::{Claim, Idempotency, Kept, Ticket};
 use crate::identify::{self, Identified};
 use crate::journal::Journal;
-use crate::refresh;
+use crate::refresh::{self, Freshness};
 use crate::retry::{RetryBudget, RetryConfig};
 use crate::settle::{Consumed, Settler};
 use crate::snapshot::Snapshot;
@@ -78,8 +78,8 @@ pub struct Gateway {
     pub(crate) wards: Wards,
     pub(crate) discovery: Discovery,
     pub(crate) clock: SharedClock,
-    /// Something changed on this node: look now.
-    pub(crate) changed: Notify,
+    pub(crate) freshness: Freshness,
+    pub(crate) admin_uses: AdminUses,
     limiter: Limiter,
     settler: Arc<Settler>,
     caller: Caller,
@@ -145,7 +145,8 @@ impl Gateway {
                 budget: RetryBudget::default(),
             },
             clock,
-            changed: Notify::new(),
+            freshness: Freshness::default(),
+            admin_uses: AdminUses::default(),
         }))
     }
 
@@ -205,14 +206,13 @@ fn reply(admitted: Admitted, answered: Answered, ticket: Option<Ticket>) -> Repl
     let Answered { answer, turn } = answered;
     let (status, headers) = (answer.status, answer.headers);
     let body = match answer.body {
-        AnswerBody::Whole(body) => {
+        AnswerBody::Whole { document: body, usage } => {
             receipt.first_byte();
-            let whole = meter::read_whole(inbound.operation, &body);
-            let output = match whole.usage {
+            let output = match usage {
                 Some(_) => OutputText::default(),
-                None => whole.output_text(),
+                None => meter::output_text(inbound.operation, &body),
             };
-            let consumed = Consumed { usage: whole.usage, output };
+            let consumed = Consumed { usage, output };
             receipt.settle(Outcome::Completed, status.as_u16(), consumed);
             if let Some(ticket) = ticket {
                 let (headers, body) = (headers.clone(), body.clone());

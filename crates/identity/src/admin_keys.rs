@@ -2,7 +2,7 @@
 
 use kernel::{AdminKeyId, Scope, Timestamp};
 use secrecy::SecretString;
-use store::{AdminKey, NewAdminKey, Page, Paged};
+use store::{AdminKey, NewAdminKey, Page, Paged, StoreError};
 
 use crate::administration::{Administration, AdministrationError, checked_name, stored};
 use crate::secret::{ApiSecret, SecretKind};
@@ -79,31 +79,9 @@ impl Administration {
         scope: &Scope,
         id: &AdminKeyId,
     ) -> Result<AdminKey, AdministrationError> {
-        let key = self.store.admin_key_get(scope, id).await?;
-        if self.works(&key) && !self.has_another_admin_key(scope, id).await? {
-            return Err(AdministrationError::LastAdminKey { key: id.clone() });
-        }
-        Ok(self.store.admin_key_revoke(scope, id).await?)
-    }
-
-    fn works(&self, key: &AdminKey) -> bool {
-        let now = self.clock.now();
-        key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now)
-    }
-
-    async fn has_another_admin_key(
-        &self,
-        scope: &Scope,
-        id: &AdminKeyId,
-    ) -> Result<bool, AdministrationError> {
-        let mut page = Page::default();
-        loop {
-            let keys = self.store.admin_key_list(scope, &page).await?;
-            if keys.data.iter().any(|key| key.id != *id && self.works(key)) {
-                return Ok(true);
-            }
-            let Some(last) = keys.data.last().filter(|_| keys.has_more) else { return Ok(false) };
-            page.after = Some(last.id.to_string());
-        }
+        self.store.admin_key_revoke(scope, id).await.map_err(|error| match error {
+            StoreError::LastOne { .. } => AdministrationError::LastAdminKey { key: id.clone() },
+            error => error.into(),
+        })
     }
 }

@@ -3,7 +3,7 @@
 
 use kernel::{OrganizationId, ProjectId, Scope};
 use secrecy::SecretString;
-use store::Page;
+use store::Project;
 
 use crate::administration::{Administration, AdministrationError, invalid};
 use crate::keys::KeyToMake;
@@ -50,8 +50,8 @@ impl Administration {
         let admin_key = given.admin_key.map(ApiSecret::chosen).transpose();
         let admin_key = admin_key.map_err(|reason| invalid("KIJUN_BOOTSTRAP_ADMIN_KEY", reason))?;
         self.refuse_shared(api_key.as_ref(), admin_key.as_ref()).await?;
-        let scope = Scope::organization(self.first_organization().await?);
-        let project = self.first_project(&scope).await?;
+        let Project { id: project, organization, .. } = self.first_project().await?;
+        let scope = Scope::organization(organization);
         Ok(FirstKeys {
             api_key: self.first_api_key(&scope, &project, api_key).await?,
             admin_key: self.first_admin_key(&scope, admin_key).await?,
@@ -88,18 +88,11 @@ impl Administration {
     /// # Errors
     /// The store.
     pub async fn first_organization(&self) -> Result<OrganizationId, AdministrationError> {
-        match self.store.organization_list().await?.into_iter().next() {
-            Some(organization) => Ok(organization.id),
-            None => Ok(self.store.organization_create("Default").await?.id),
-        }
+        Ok(self.first_project().await?.organization)
     }
 
-    async fn first_project(&self, scope: &Scope) -> Result<ProjectId, AdministrationError> {
-        let one = Page { limit: 1, ..Page::default() };
-        match self.store.project_list(scope, &one).await?.data.into_iter().next() {
-            Some(project) => Ok(project.id),
-            None => Ok(self.store.project_create(scope, "Default project").await?.id),
-        }
+    async fn first_project(&self) -> Result<Project, AdministrationError> {
+        Ok(self.store.project_first("Default", "Default project").await?)
     }
 
     async fn first_api_key(
@@ -131,7 +124,11 @@ impl Administration {
             return Ok(None);
         }
         let made = self.api_key_create(scope, new("First key")).await?;
-        self.store.setting_put(API_KEY_DONE, "made").await?;
+        if !self.store.setting_claim(API_KEY_DONE, "made").await? {
+            // Another node that starts at the same time was faster, and shows its own.
+            self.api_key_revoke(scope, &made.key.id).await?;
+            return Ok(None);
+        }
         Ok(Some(made.secret))
     }
 
@@ -157,7 +154,10 @@ impl Administration {
             return Ok(None);
         }
         let made = self.admin_key_create(scope, "First admin key", None).await?;
-        self.store.setting_put(ADMIN_KEY_DONE, "made").await?;
+        if !self.store.setting_claim(ADMIN_KEY_DONE, "made").await? {
+            self.admin_key_delete(scope, &made.key.id).await?;
+            return Ok(None);
+        }
         Ok(Some(made.secret))
     }
 }

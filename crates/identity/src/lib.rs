@@ -23,5 +23,6 @@ pub use administration::{Administration, AdministrationError};
 pub use bootstrap::{Bootstrap, FirstKeys};
 pub use directory::{Directory, IdentityError, Presented};
 pub use keys::{KeyToMake, MadeKey, Rotation};
+pub use organizations::MadeOrganization;
 pub use secret::{ApiSecret, SecretKind};
 pub use service_accounts::MadeServiceAccount;

@@ -1,7 +1,7 @@
 //! Projects: the unit of access inside an organisation.
 
 use kernel::{ProjectId, Scope};
-use store::{ModelMode, ModelPermission, Page, Paged, Project, ProjectStatus};
+use store::{ModelMode, ModelPermission, Page, Paged, Project, StoreError};
 
 use crate::administration::{Administration, AdministrationError, checked_name, invalid};
 
@@ -64,11 +64,10 @@ impl Administration {
         scope: &Scope,
         id: &ProjectId,
     ) -> Result<Project, AdministrationError> {
-        let project = self.store.project_get(scope, id).await?;
-        if project.status() == ProjectStatus::Active && !self.has_another_project(&project).await? {
-            return Err(AdministrationError::LastProject { project: id.clone() });
-        }
-        Ok(self.store.project_archive(scope, id).await?)
+        self.store.project_archive(scope, id).await.map_err(|error| match error {
+            StoreError::LastOne { .. } => AdministrationError::LastProject { project: id.clone() },
+            error => error.into(),
+        })
     }
 
     /// Sets which models a project's keys may call.
@@ -88,12 +87,5 @@ impl Administration {
         models.models.sort();
         models.models.dedup();
         Ok(self.store.project_models_set(scope, id, &models).await?)
-    }
-
-    async fn has_another_project(&self, project: &Project) -> Result<bool, AdministrationError> {
-        let organization = Scope::organization(project.organization.clone());
-        let two = Page { limit: 2, ..Page::default() };
-        let active = self.store.project_list(&organization, &two).await?;
-        Ok(active.data.iter().any(|other| other.id != project.id))
     }
 }

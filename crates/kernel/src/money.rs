@@ -43,7 +43,11 @@ impl Money {
         }
         let dollars: i64 = whole.parse().map_err(|_| wrong())?;
         let nanos: i64 = format!("{fraction:0<9}").parse().map_err(|_| wrong())?;
-        dollars.checked_mul(1_000_000_000).and_then(|d| d.checked_add(nanos)).map(Self).ok_or_else(wrong)
+        dollars
+            .checked_mul(1_000_000_000)
+            .and_then(|d| d.checked_add(nanos))
+            .map(Self)
+            .ok_or_else(wrong)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Randomness, passed in: production asks the operating system, tests use a seed.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,15 +26,67 @@ pub trait Rng: Send + Sync + fmt::Debug {
 /// A source of randomness that many parts hold.
 pub type SharedRng = Arc<dyn Rng>;
 
-/// The operating system's generator.
+/// The operating system's generator. Each thread keeps a little in store, because every request
+/// needs some and asking costs a system call; no byte is given out twice.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRng;
 
+/// Bytes that a thread asks for at once.
+const STORE: usize = 512;
+
+struct Store {
+    bytes: [u8; STORE],
+    /// The first byte not given out yet.
+    next: usize,
+}
+
+thread_local! {
+    static STORED: RefCell<Store> = const { RefCell::new(Store { bytes: [0; STORE], next: STORE }) };
+}
+
 impl Rng for SystemRng {
-    #[expect(clippy::panic, reason = "without randomness no key and no id may be made")]
     fn fill(&self, bytes: &mut [u8]) {
-        if let Err(error) = getrandom::fill(bytes) {
-            panic!("the operating system gave no randomness: {error}");
+        if bytes.len() > STORE {
+            ask(bytes);
+            return;
+        }
+        STORED.with_borrow_mut(|store| {
+            if STORE - store.next < bytes.len() {
+                ask(&mut store.bytes);
+                store.next = 0;
+            }
+            let end = store.next + bytes.len();
+            if let Some(fresh) = store.bytes.get_mut(store.next..end) {
+                bytes.copy_from_slice(fresh);
+                // What is given out is nobody else's to find.
+                fresh.fill(0);
+            }
+            store.next = end;
+        });
+    }
+}
+
+#[expect(clippy::panic, reason = "without randomness no key and no id may be made")]
+fn ask(bytes: &mut [u8]) {
+    if let Err(error) = getrandom::fill(bytes) {
+        panic!("the operating system gave no randomness: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn nothing_is_given_out_twice() {
+        let mut seen = HashSet::new();
+        for size in [1, 8, 16, 32, STORE, STORE + 1].into_iter().cycle().take(600) {
+            let mut bytes = vec![0; size];
+            SystemRng.fill(&mut bytes);
+            if size >= 16 {
+                assert!(seen.insert(bytes[..16].to_vec()));
+            }
         }
     }
 }

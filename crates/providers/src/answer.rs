@@ -5,6 +5,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
+use kernel::Usage;
 
 /// An answer: always a success; everything else is a [`Failure`](crate::Failure).
 pub struct Answer {
@@ -20,7 +21,12 @@ pub struct Answer {
 /// The answer's body.
 pub enum AnswerBody {
     /// A JSON document.
-    Whole(Bytes),
+    Whole {
+        /// The document.
+        document: Bytes,
+        /// The usage that it reports.
+        usage: Option<Usage>,
+    },
     /// Server-sent events, `data: {…}\n\n` each, closed by `data: [DONE]\n\n`.
     Events(EventStream),
 }

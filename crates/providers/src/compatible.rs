@@ -70,7 +70,7 @@ async fn streamed_answer(reply: Reply, reasons: bool) -> Result<Answer, Failure>
             .events(|body| if reasons { Edited::boxed(body, BothNames) } else { Box::pin(body) }));
     }
     let mut answer = reply.whole(|document| whole_answer(document, reasons, false)).await?;
-    if let AnswerBody::Whole(document) = &answer.body {
+    if let AnswerBody::Whole { document, .. } = &answer.body {
         answer.body = AnswerBody::Events(single::as_events(document)?);
     }
     Ok(answer)

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use kernel::Usage;
 use kernel::catalog::{FailureClass, ProviderSpec, Timeouts};
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use crate::config::{self, ConfigError, Credential};
 use crate::failure::Said;
@@ -181,8 +181,13 @@ impl Reply {
     ) -> Result<Answer, Failure> {
         let Self { status, headers, body, most } = self;
         let document = body.whole(most).await.map_err(unread)?;
-        check_object(&document)?;
-        let body = AnswerBody::Whole(edit(document)?);
+        let mut usage = read_object(&document)?;
+        let came = document.as_ptr();
+        let document = edit(document)?;
+        if document.as_ptr() != came {
+            usage = read_object(&document)?;
+        }
+        let body = AnswerBody::Whole { document, usage };
         Ok(Answer { status, headers: worth_handing_on(headers), body })
     }
 
@@ -223,13 +228,9 @@ fn unread(error: Unread) -> Failure {
     Failure::silent(class, message)
 }
 
-fn check_object(document: &[u8]) -> Result<(), Failure> {
-    let not_json = "the provider answered 200 with something that is no JSON object";
-    let parsed: Result<&RawValue, _> = serde_json::from_slice(document);
-    match parsed {
-        Ok(value) if value.get().starts_with('{') => Ok(()),
-        _ => Err(invalid(not_json)),
-    }
+fn read_object(document: &[u8]) -> Result<Option<Usage>, Failure> {
+    wire::meter::read_whole(document)
+        .map_err(|_| invalid("the provider answered 200 with something that is no JSON object"))
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -261,12 +262,11 @@ const KEPT_BACK: [HeaderName; 19] = [
 
 /// What of a provider's headers is handed on. A provider's CORS headers speak of its own address.
 fn worth_handing_on(mut headers: HeaderMap) -> HeaderMap {
-    for name in KEPT_BACK {
-        headers.remove(name);
-    }
-    let cors = |name: &&HeaderName| name.as_str().starts_with("access-control-");
-    let about_browsers: Vec<HeaderName> = headers.keys().filter(cors).cloned().collect();
-    for name in about_browsers {
+    let stays = |name: &&HeaderName| {
+        KEPT_BACK.contains(*name) || name.as_str().starts_with("access-control-")
+    };
+    let kept_back: Vec<HeaderName> = headers.keys().filter(stays).cloned().collect();
+    for name in kept_back {
         headers.remove(name);
     }
     if let Some(id) = headers.remove(REQUEST_ID) {
@@ -282,13 +282,13 @@ mod tests {
     #[test]
     fn only_one_json_object_is_an_answer() {
         for good in ["{}", " {\"a\": [1, \"\\u00e9\"]}\n"] {
-            assert!(check_object(good.as_bytes()).is_ok(), "{good}");
+            assert!(read_object(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in ["", "[]", "\"text\"", "{\"a\":", "{} {}", "<html>", "null"] {
-            let failure = check_object(bad.as_bytes()).unwrap_err();
+            let failure = read_object(bad.as_bytes()).unwrap_err();
             assert_eq!(failure.class, FailureClass::ServerError, "{bad}");
         }
-        assert!(check_object(b"{\"a\": \"\xff\"}").is_err());
+        assert!(read_object(b"{\"a\": \"\xff\"}").is_err());
     }
 
     #[test]

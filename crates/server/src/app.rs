@@ -1,7 +1,7 @@
 //! The one wiring place: from a configuration to everything that makes a node.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway::Gateway;
@@ -58,6 +58,17 @@ pub(crate) async fn open_store(
 pub(crate) fn rack(effects: &Effects) -> Rack {
     let transport = Transport::new(TransportConfig::default());
     Rack::new(transport, Arc::clone(&effects.clock), Arc::clone(&effects.rng))
+}
+
+/// The file of a SQLite database; `None` where it is no file.
+pub(crate) fn database_file(config: &Config) -> Option<PathBuf> {
+    match config.store.url.expose_secret() {
+        "" => Some(DataDir::database_in(&config.server.data_dir)),
+        url => {
+            let path = url.strip_prefix("sqlite:").filter(|path| *path != ":memory:")?;
+            Some(path.strip_prefix("//").unwrap_or(path).into())
+        }
+    }
 }
 
 /// What the file, the environment and this machine's ports say, checked.

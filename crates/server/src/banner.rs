@@ -11,6 +11,14 @@ use secrecy::ExposeSecret as _;
 /// Models named in the banner at most.
 const NAMED: usize = 12;
 
+/// What to do about a provider that serves nothing because Azure lists no deployments.
+pub(crate) fn name_deployments(provider: &str) -> String {
+    format!(
+        "Azure does not list deployments; serve each with `kijun models add NAME --target \
+         {provider}/DEPLOYMENT`"
+    )
+}
+
 /// The banner: where to reach the node, the keys that were just made (they are never shown again),
 /// and which models it found.
 pub(crate) fn text(address: SocketAddr, keys: &FirstKeys, gateway: &Gateway) -> String {
@@ -41,6 +49,12 @@ pub(crate) fn text(address: SocketAddr, keys: &FirstKeys, gateway: &Gateway) -> 
     let _ = write!(text, "\n  Models     {}", names.join(", "));
     if models.len() > NAMED {
         let _ = write!(text, " and {} more", models.len() - NAMED);
+    }
+    for spec in providers.iter().filter(|spec| spec.kind == "azure") {
+        let mut targets = models.iter().flat_map(|alias| &alias.targets);
+        if !targets.any(|target| *target.provider_name == *spec.name) {
+            let _ = write!(text, "\n\n  {}: {}", spec.name, name_deployments(&spec.name));
+        }
     }
     let only_sim = providers.iter().all(|spec| spec.kind == "sim");
     if only_sim {

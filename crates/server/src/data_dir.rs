@@ -79,7 +79,12 @@ impl DataDir {
 
     /// The SQLite database's URL.
     pub(crate) fn database_url(&self) -> String {
-        format!("sqlite://{}", self.0.join("kijun.db").display())
+        format!("sqlite://{}", Self::database_in(&self.0).display())
+    }
+
+    /// Where the SQLite database is in a data directory, made or not.
+    pub(crate) fn database_in(path: &Path) -> PathBuf {
+        path.join("kijun.db")
     }
 }
 

@@ -10,7 +10,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::config::ServerConfig;
+use crate::reading::Reading;
+
+/// How long a connection may be silent before the kernel asks whether its client is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Why the door does not open.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +53,18 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError
 pub(crate) async fn serve(
     listener: TcpListener,
     edge: Edge,
-    head_timeout: Duration,
+    config: &ServerConfig,
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
     let edge = Arc::new(edge);
     let mut http = http1::Builder::new();
+    let head_timeout = Duration::from_secs(config.request_timeout_secs);
     http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
+    let patience = match config.write_timeout_secs {
+        0 => None,
+        secs => Some(Duration::from_secs(secs)),
+    };
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -60,7 +72,13 @@ pub(crate) async fn serve(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, _)) => open(stream, &http, Arc::clone(&edge), &graceful),
+            Ok((stream, _)) => match prepare(&stream) {
+                Ok(()) => {
+                    let stream = Reading::new(stream, patience);
+                    open(stream, &http, Arc::clone(&edge), &graceful);
+                }
+                Err(error) => tracing::debug!(%error, "a connection was gone before it began"),
+            },
             Err(error) => {
                 // Out of file handles, most likely: give those in use time to close.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -71,12 +89,20 @@ pub(crate) async fn serve(
     graceful
 }
 
-fn open(stream: TcpStream, http: &http1::Builder, edge: Arc<Edge>, graceful: &GracefulShutdown) {
+fn prepare(stream: &TcpStream) -> io::Result<()> {
     // Without it, a stream's events wait for each other's acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it began");
-        return;
-    }
+    stream.set_nodelay(true)?;
+    // A client whose machine or network is gone says no goodbye.
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+fn open(
+    stream: Reading<TcpStream>,
+    http: &http1::Builder,
+    edge: Arc<Edge>,
+    graceful: &GracefulShutdown,
+) {
     let service = service_fn(move |request| {
         let edge = Arc::clone(&edge);
         async move { edge.handle(request).await }
@@ -87,4 +113,19 @@ fn open(stream: TcpStream, http: &http1::Builder, edge: Arc<Edge>, graceful: &Gr
             tracing::debug!(%error, "a connection broke off");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_accepted_connection_is_kept_alive_and_sends_at_once() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        prepare(&stream).unwrap();
+        assert!(SockRef::from(&stream).keepalive().unwrap());
+        assert!(stream.nodelay().unwrap());
+    }
 }

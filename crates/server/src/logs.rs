@@ -17,6 +17,8 @@ pub(crate) fn start(config: LogConfig) {
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        // A reader of our log that goes away must not take the node with it.
+        .log_internal_errors(false)
         .with_timer(SystemTime);
     // Someone else's subscriber is as good.
     let _ = match config.format {

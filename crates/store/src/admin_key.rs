@@ -126,6 +126,9 @@ impl Store {
     }
 
     /// Revokes an admin key, for good. Revoking it again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::LastOne`] when no other key of the organisation works.
     pub async fn admin_key_revoke(
         &self,
         scope: &Scope,
@@ -133,7 +136,11 @@ impl Store {
     ) -> Result<AdminKey, StoreError> {
         let now = self.now();
         let mut change = self.change().await?;
-        find(change.connection(), scope, id).await?;
+        let key = find(change.connection(), scope, id).await?;
+        let works = key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now);
+        if works && !another_works(change.connection(), &key, now).await? {
+            return Err(StoreError::LastOne { what: "admin key", id: id.to_string() });
+        }
         let row = sqlx::query(
             "UPDATE admin_key SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2 RETURNING *",
         )
@@ -163,6 +170,22 @@ impl Store {
         }
         write.commit().await
     }
+}
+
+async fn another_works(
+    connection: &mut AnyConnection,
+    key: &AdminKey,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let others = sqlx::query(
+        "SELECT id FROM admin_key
+         WHERE organization_id = $1 AND id <> $2 AND revoked_at IS NULL
+           AND (expires_at IS NULL OR expires_at > $3) LIMIT 1",
+    )
+    .bind(key.organization.as_str())
+    .bind(key.id.as_str())
+    .bind(now.as_micros());
+    Ok(others.fetch_optional(connection).await?.is_some())
 }
 
 async fn find(

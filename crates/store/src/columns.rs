@@ -92,13 +92,15 @@ pub(crate) fn to_micros(time: Option<Timestamp>) -> Option<i64> {
 
 /// A name that people chose, without the white space around it.
 pub(crate) fn checked_name<'a>(what: &'static str, name: &'a str) -> Result<&'a str, StoreError> {
+    /// In characters, as people count them.
     const LONGEST: usize = 256;
     let name = name.trim();
     if name.is_empty() {
         return Err(StoreError::invalid(what, "must not be empty"));
     }
-    if name.len() > LONGEST {
-        return Err(StoreError::invalid(what, format!("must not be longer than {LONGEST} bytes")));
+    if name.chars().count() > LONGEST {
+        let reason = format!("must not be longer than {LONGEST} characters");
+        return Err(StoreError::invalid(what, reason));
     }
     // PostgreSQL takes no NUL in a text; the other control characters only hide what a name is.
     if name.chars().any(char::is_control) {
@@ -114,7 +116,8 @@ mod tests {
     #[test]
     fn names_are_trimmed_and_checked() {
         assert_eq!(checked_name("a name", "  Team 5 ").ok(), Some("Team 5"));
-        for wrong in ["", "  ", "a\0b", "a\nb", &"x".repeat(257)] {
+        assert!(checked_name("a name", &"本".repeat(256)).is_ok());
+        for wrong in ["", "  ", "a\0b", "a\nb", &"x".repeat(257), &"本".repeat(257)] {
             let error = checked_name("a name", wrong).unwrap_err();
             assert!(matches!(error, StoreError::Invalid { what: "a name", .. }));
         }

@@ -27,10 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The name of the lock that one node holds while it migrates, among PostgreSQL's advisory locks.
 const MIGRATION_LOCK: i64 = 0x006b_696a_756e;
 
-/// With WAL, readers and a writer do not wait for each other. `synchronous = FULL` is one flush per
+/// Large pages: records are appended in batches, and every page is a write of its own. With WAL,
+/// readers and a writer do not wait for each other. `synchronous = FULL` is one flush per
 /// commit: what is committed survives a power cut, a revocation as well as the records that the
 /// journal has let go of.
-const SQLITE_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+const SQLITE_PRAGMAS: &str = "PRAGMA page_size = 16384; PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
                               PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
 
 /// One database and its connections.

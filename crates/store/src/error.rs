@@ -38,6 +38,14 @@ pub enum StoreError {
         /// What stands against it, and how to go on.
         reason: String,
     },
+    /// An organisation keeps one of these, and this is the last that works.
+    #[error("{what} `{id}` is the last one of its organisation that works; make another one first")]
+    LastOne {
+        /// What it is.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// A value that no row may have.
     #[error("{what} {reason}")]
     Invalid {

@@ -88,29 +88,28 @@ impl Store {
         rows.iter().map(owned).collect()
     }
 
-    /// Replaces the limit with this id.
-    pub async fn limit_update(&self, scope: &Scope, limit: &Limit) -> Result<(), StoreError> {
+    /// Gives a limit another amount.
+    pub async fn limit_update(
+        &self,
+        scope: &Scope,
+        id: &LimitId,
+        amount: u64,
+    ) -> Result<Limit, StoreError> {
         let organization = whole_organization(scope, "limits")?;
-        check(limit)?;
+        check_amount(amount)?;
         let mut change = self.change().await?;
-        let updated = sqlx::query(
-            "UPDATE usage_limit
-             SET scope = $1, subject = $2, model = $3, measure = $4, amount = $5
-             WHERE id = $6 AND organization_id = $7",
+        let row = sqlx::query(
+            "UPDATE usage_limit SET amount = $1 WHERE id = $2 AND organization_id = $3
+             RETURNING *",
         )
-        .bind(limit.scope.as_str())
-        .bind(limit.subject.as_deref())
-        .bind(limit.model.as_deref())
-        .bind(limit.measure.as_str())
-        .bind(to_number(limit.amount))
-        .bind(limit.id.as_str())
+        .bind(to_number(amount))
+        .bind(id.as_str())
         .bind(organization)
-        .execute(change.connection())
-        .await?;
-        if updated.rows_affected() == 0 {
-            return Err(StoreError::not_found("limit", limit.id.as_str()));
-        }
-        change.commit().await
+        .fetch_optional(change.connection())
+        .await?
+        .ok_or_else(|| StoreError::not_found("limit", id.as_str()))?;
+        change.commit().await?;
+        limit(&row)
     }
 
     /// Deletes a limit.
@@ -135,7 +134,11 @@ fn check(limit: &Limit) -> Result<(), StoreError> {
             checked_name(what, name)?;
         }
     }
-    if limit.amount > i64::MAX as u64 {
+    check_amount(limit.amount)
+}
+
+fn check_amount(amount: u64) -> Result<(), StoreError> {
+    if amount > i64::MAX as u64 {
         return Err(StoreError::invalid("a limit's amount", "is too large"));
     }
     Ok(())

@@ -28,12 +28,7 @@ impl Store {
             created_at,
         };
         let mut change = self.change().await?;
-        sqlx::query("INSERT INTO organization (id, name, created_at) VALUES ($1, $2, $3)")
-            .bind(organization.id.as_str())
-            .bind(organization.name.as_str())
-            .bind(created_at.as_micros())
-            .execute(change.connection())
-            .await?;
+        insert(change.connection(), &organization).await?;
         change.commit().await?;
         Ok(organization)
     }
@@ -52,6 +47,29 @@ impl Store {
     pub async fn organization_get(&self, id: &OrganizationId) -> Result<Organization, StoreError> {
         find(&mut *self.read().await?, id).await
     }
+}
+
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    organization: &Organization,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO organization (id, name, created_at) VALUES ($1, $2, $3)")
+        .bind(organization.id.as_str())
+        .bind(organization.name.as_str())
+        .bind(organization.created_at.as_micros())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The first that was made.
+pub(crate) async fn oldest(
+    connection: &mut AnyConnection,
+) -> Result<Option<Organization>, StoreError> {
+    let row = sqlx::query("SELECT * FROM organization ORDER BY id LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(organization).transpose()
 }
 
 pub(crate) async fn find(

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name, to_json};
 use crate::scope::{project_of, whole_organization};
-use crate::{Page, Paged, Store, StoreError, organization};
+use crate::{Organization, Page, Paged, Store, StoreError, organization};
 
 /// A project.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,20 +100,49 @@ impl Store {
         };
         let mut change = self.change().await?;
         organization::find(change.connection(), &scope.organization).await?;
-        sqlx::query(
-            "INSERT INTO project (id, organization_id, name, created_at, model_mode, models)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(project.id.as_str())
-        .bind(project.organization.as_str())
-        .bind(project.name.as_str())
-        .bind(created_at.as_micros())
-        .bind(project.models.mode.as_str())
-        .bind(to_json("models", &project.models.models)?)
-        .execute(change.connection())
-        .await?;
+        insert(change.connection(), &project).await?;
         change.commit().await?;
         Ok(project)
+    }
+
+    /// The oldest active project of the oldest organisation: what an installation begins with. What
+    /// is missing of the two is made under these names, and by one node alone if several start at
+    /// once.
+    pub async fn project_first(
+        &self,
+        organization: &str,
+        project: &str,
+    ) -> Result<Project, StoreError> {
+        if let Some(found) = oldest(&mut *self.read().await?).await? {
+            return Ok(found);
+        }
+        // The generation's row is locked from here on: a node that waited for it finds ours.
+        let mut change = self.change().await?;
+        if let Some(found) = oldest(change.connection()).await? {
+            return Ok(found);
+        }
+        let created_at = self.now();
+        let owner = match organization::oldest(change.connection()).await? {
+            Some(found) => found,
+            None => {
+                let id = OrganizationId::new(created_at, self.rng());
+                let name = checked_name("an organisation's name", organization)?.into();
+                let made = Organization { id, name, created_at };
+                organization::insert(change.connection(), &made).await?;
+                made
+            }
+        };
+        let made = Project {
+            id: ProjectId::new(created_at, self.rng()),
+            organization: owner.id,
+            name: checked_name("a project's name", project)?.into(),
+            created_at,
+            archived_at: None,
+            models: ModelPermission::all(),
+        };
+        insert(change.connection(), &made).await?;
+        change.commit().await?;
+        Ok(made)
     }
 
     /// The projects in the scope.
@@ -164,6 +193,9 @@ impl Store {
 
     /// Archives a project: its keys stop working for good, its records stay. Archiving it again
     /// changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::LastOne`] when the organisation has no other active project.
     pub async fn project_archive(
         &self,
         scope: &Scope,
@@ -171,7 +203,18 @@ impl Store {
     ) -> Result<Project, StoreError> {
         let now = self.now();
         let mut change = self.change().await?;
-        find(change.connection(), scope, id).await?;
+        let found = find(change.connection(), scope, id).await?;
+        let other = sqlx::query(
+            "SELECT id FROM project
+             WHERE organization_id = $1 AND id <> $2 AND archived_at IS NULL LIMIT 1",
+        )
+        .bind(scope.organization.as_str())
+        .bind(id.as_str())
+        .fetch_optional(change.connection())
+        .await?;
+        if found.status() == ProjectStatus::Active && other.is_none() {
+            return Err(StoreError::LastOne { what: "project", id: id.to_string() });
+        }
         let row = sqlx::query(
             "UPDATE project SET archived_at = COALESCE(archived_at, $1) WHERE id = $2 RETURNING *",
         )
@@ -206,6 +249,36 @@ impl Store {
         change.commit().await?;
         project(&row)
     }
+}
+
+async fn insert(connection: &mut AnyConnection, project: &Project) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO project (id, organization_id, name, created_at, model_mode, models)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(project.id.as_str())
+    .bind(project.organization.as_str())
+    .bind(project.name.as_str())
+    .bind(project.created_at.as_micros())
+    .bind(project.models.mode.as_str())
+    .bind(to_json("models", &project.models.models)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The oldest active project of the oldest organisation.
+async fn oldest(connection: &mut AnyConnection) -> Result<Option<Project>, StoreError> {
+    sqlx::query(
+        "SELECT * FROM project
+         WHERE organization_id = (SELECT MIN(id) FROM organization) AND archived_at IS NULL
+         ORDER BY id LIMIT 1",
+    )
+    .fetch_optional(connection)
+    .await?
+    .as_ref()
+    .map(project)
+    .transpose()
 }
 
 /// The project, if it is in the scope.

@@ -14,6 +14,21 @@ impl Store {
             .transpose()
     }
 
+    /// Puts a value under a name that has none. Returns whether it did: of several nodes that try at
+    /// once, one does.
+    pub async fn setting_claim(&self, name: &str, value: &str) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
+        let claimed = sqlx::query(
+            "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(write.connection())
+        .await?;
+        write.commit().await?;
+        Ok(claimed.rows_affected() == 1)
+    }
+
     /// Puts a value under a name. The generation stays: running nodes do not keep settings.
     pub async fn setting_put(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let mut write = self.write().await?;

@@ -5,7 +5,6 @@ use std::path::Path;
 use xtask::tidy::{self, Repo};
 
 #[test]
-#[ignore = "until README.md, README.ja.md and the docs of the configuration are written"]
 fn the_repository_is_tidy() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let findings = tidy::findings(&Repo::read(root).unwrap());

@@ -30,27 +30,6 @@ pub struct RateLimitHeaders {
     pub tokens: Option<Allowance>,
 }
 
-impl RateLimitHeaders {
-    /// The headers, names and values, in OpenAI's form.
-    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let requests = self.requests.into_iter().flat_map(|left| {
-            [
-                ("x-ratelimit-limit-requests", left.limit.to_string()),
-                ("x-ratelimit-remaining-requests", left.remaining.to_string()),
-                ("x-ratelimit-reset-requests", duration_text(left.reset)),
-            ]
-        });
-        let tokens = self.tokens.into_iter().flat_map(|left| {
-            [
-                ("x-ratelimit-limit-tokens", left.limit.to_string()),
-                ("x-ratelimit-remaining-tokens", left.remaining.to_string()),
-                ("x-ratelimit-reset-tokens", duration_text(left.reset)),
-            ]
-        });
-        requests.chain(tokens)
-    }
-}
-
 /// Keeps the tighter of two.
 pub(super) fn tighten(slot: &mut Option<Allowance>, other: Allowance) {
     if slot.is_none_or(|held| other.is_tighter_than(&held)) {
@@ -120,22 +99,5 @@ mod tests {
         assert_eq!(slot, Some(left(1_000, 20, 100)));
         tighten(&mut slot, left(20, 20, 500));
         assert_eq!(slot, Some(left(20, 20, 500)));
-    }
-
-    #[test]
-    fn only_what_is_limited_gets_headers() {
-        let headers = RateLimitHeaders {
-            requests: Some(Allowance { limit: 60, remaining: 59, reset: Duration::from_secs(1) }),
-            tokens: None,
-        };
-        let pairs: Vec<_> = headers.pairs().collect();
-        assert_eq!(
-            pairs,
-            [
-                ("x-ratelimit-limit-requests", "60".to_owned()),
-                ("x-ratelimit-remaining-requests", "59".to_owned()),
-                ("x-ratelimit-reset-requests", "1s".to_owned()),
-            ]
-        );
     }
 }

@@ -32,7 +32,10 @@ impl FromRequestParts<App> for Admin {
         let principal =
             snapshot.directory.identify(shown, app.clock.now()).map_err(Refusal::Identity)?;
         match &**principal {
-            Principal::Admin { .. } => Ok(Self { scope: principal.scope() }),
+            Principal::Admin { key, .. } => {
+                app.gateway.admin_seen(key);
+                Ok(Self { scope: principal.scope() })
+            }
             Principal::Project { .. } => Err(Problem::new(
                 403,
                 "invalid_request_error",

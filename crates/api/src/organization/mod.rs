@@ -11,6 +11,7 @@ mod list;
 mod model_permissions;
 mod models;
 mod nearest;
+mod prices;
 mod project_api_keys;
 mod projects;
 mod providers;
@@ -57,7 +58,8 @@ fn catalogue() -> OpenApiRouter<App> {
         .routes(routes!(models::list::list, models::put::put))
         .routes(routes!(models::retrieve::retrieve, models::delete::delete))
         .routes(routes!(limits::list::list, limits::create::create))
-        .routes(routes!(limits::delete::delete))
+        .routes(routes!(limits::change::change, limits::delete::delete))
+        .routes(routes!(prices::list::list, prices::create::create))
 }
 
 fn records() -> OpenApiRouter<App> {

@@ -1,8 +1,13 @@
 //! What the verbs that reach a model share: from an HTTP request to the gateway and back.
 
+use std::time::Duration;
+
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
-use gateway::{Inbound, Reply, ReplyBody};
+use gateway::route::Alias;
+use gateway::{Identified, Inbound, Refusal, Reply, ReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use kernel::Operation;
 
@@ -14,6 +19,12 @@ use crate::{App, body};
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const LIMIT_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+const REMAINING_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
+const RESET_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+const LIMIT_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
+const REMAINING_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
+const RESET_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
 
 /// Answers one call to a model.
 pub(super) async fn call(
@@ -32,8 +43,21 @@ pub(super) async fn call(
         headers: parts.headers,
         body,
     };
-    let reply = app.gateway.answer(identified, inbound).await?;
-    Ok(respond(reply))
+    // Only moderations may leave the model out, so only there may a client not know it.
+    let asker = (operation == Operation::Moderations).then(|| identified.clone());
+    match (app.gateway.answer(identified, inbound).await, asker) {
+        (Ok(reply), _) => Ok(respond(reply)),
+        (Err(Refusal::ModelNotFound { model }), Some(asker)) => {
+            Err(problem::no_moderation_model(&model, &able(&asker, operation)))
+        }
+        (Err(refusal), _) => Err(refusal.into()),
+    }
+}
+
+/// The models that the caller may use for this.
+fn able(asker: &Identified, operation: Operation) -> Vec<String> {
+    let can = |alias: &&Arc<Alias>| alias.targets.iter().any(|target| target.supports(operation));
+    asker.models().into_iter().filter(can).map(|alias| alias.name.to_string()).collect()
 }
 
 fn respond(reply: Reply) -> Response {
@@ -63,9 +87,20 @@ fn respond(reply: Reply) -> Response {
 
 /// The `x-ratelimit-*` headers; where no limit of ours holds, the provider's own stay.
 pub(crate) fn put_limits(headers: &mut HeaderMap, limits: &admission::RateLimitHeaders) {
-    for (name, value) in limits.pairs() {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
+    if let Some(left) = limits.requests {
+        headers.insert(LIMIT_REQUESTS, left.limit.into());
+        headers.insert(REMAINING_REQUESTS, left.remaining.into());
+        put_reset(headers, RESET_REQUESTS, left.reset);
+    }
+    if let Some(left) = limits.tokens {
+        headers.insert(LIMIT_TOKENS, left.limit.into());
+        headers.insert(REMAINING_TOKENS, left.remaining.into());
+        put_reset(headers, RESET_TOKENS, left.reset);
+    }
+}
+
+fn put_reset(headers: &mut HeaderMap, name: HeaderName, reset: Duration) {
+    if let Ok(value) = HeaderValue::try_from(admission::duration_text(reset)) {
+        headers.insert(name, value);
     }
 }

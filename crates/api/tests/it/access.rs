@@ -63,6 +63,7 @@ fn acceptable(operation: &str) -> Value {
         | "createProjectApiKey"
         | "createProjectServiceAccount"
         | "createProjectServiceAccountApiKey" => json!({"name": "Mine now"}),
+        "changeLimit" => json!({"amount": 5}),
         "updateProjectModelPermissions" => json!({"mode": "deny_list", "model_ids": []}),
         _ => json!({}),
     }

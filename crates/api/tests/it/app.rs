@@ -42,6 +42,7 @@ pub(crate) struct TestApp {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) upstream: Upstream,
+    pub(crate) store: Store,
     /// The organisation of most tests.
     pub(crate) home: Tenant,
     administration: Administration,
@@ -98,14 +99,24 @@ impl TestApp {
         };
         let edge = Edge::new(App::new(Deps {
             gateway: Arc::clone(&gateway),
-            store,
+            store: store.clone(),
             administration: administration.clone(),
             clock: clock.clone(),
             rng,
             max_body_bytes: MAX_BODY,
             body_timeout: Duration::from_secs(5),
         }));
-        Self { edge, gateway, clock, upstream, home, administration, background, _folder: folder }
+        Self {
+            edge,
+            gateway,
+            clock,
+            upstream,
+            store,
+            home,
+            administration,
+            background,
+            _folder: folder,
+        }
     }
 
     /// Another organisation on the same node.
@@ -244,9 +255,9 @@ pub(crate) fn hello_streamed(model: &str) -> Value {
 }
 
 async fn tenant(administration: &Administration, name: &str) -> Tenant {
-    let organization = administration.organization_create(name).await.unwrap().id;
+    let made = administration.organization_create(name).await.unwrap();
+    let (organization, project) = (made.organization.id, made.project.id);
     let scope = Scope::organization(organization.clone());
-    let project = administration.project_create(&scope, "First").await.unwrap().id;
     let key = KeyToMake {
         project: project.clone(),
         name: "First key".to_owned(),
@@ -254,11 +265,10 @@ async fn tenant(administration: &Administration, name: &str) -> Tenant {
         expires_at: None,
     };
     let api_key = administration.api_key_create(&scope, key).await.unwrap().secret;
-    let admin_key = administration.admin_key_create(&scope, "Admin", None).await.unwrap().secret;
     Tenant {
         organization,
         project,
-        admin_key: admin_key.expose_secret().to_owned(),
+        admin_key: made.admin_key.expose_secret().to_owned(),
         api_key: api_key.expose_secret().to_owned(),
     }
 }

@@ -108,3 +108,33 @@ async fn a_stream_without_its_last_word_gets_one() {
     assert_eq!(streamed.events().last().unwrap(), "[DONE]");
     assert_eq!(app.only_call().await["outcome"], "completed");
 }
+
+#[tokio::test]
+async fn an_error_told_inside_a_stream_is_told_once_and_not_kept() {
+    let app = TestApp::start().await;
+    let streamed = app.chat(hello_streamed("error-in-stream")).await;
+    let events = streamed.events();
+    assert_eq!(events.iter().filter(|event| event.contains("\"error\"")).count(), 1, "{events:?}");
+    assert!(events[1].contains("the engine fell over"));
+    assert_eq!(app.only_call().await["outcome"], "upstream_broken");
+}
+
+#[tokio::test]
+async fn a_last_event_without_its_blank_line_stays_an_event_of_its_own() {
+    let app = TestApp::start().await;
+    let streamed = app.chat(hello_streamed("no-last-blank")).await;
+    assert_eq!(streamed.streamed_text(), TEXT);
+    let events = streamed.events();
+    assert_eq!(events.last().unwrap(), "[DONE]");
+    let finish: Value = serde_json::from_str(&events[events.len() - 2]).unwrap();
+    assert_eq!(finish["choices"][0]["finish_reason"], "stop");
+    assert_eq!(app.only_call().await["outcome"], "completed");
+}
+
+#[tokio::test]
+async fn a_stream_that_goes_on_after_done_is_cut_there() {
+    let app = TestApp::start().await;
+    let streamed = app.chat(hello_streamed("after-done")).await;
+    assert_eq!(streamed.events().last().unwrap(), "[DONE]");
+    assert_eq!(app.only_call().await["outcome"], "completed");
+}

@@ -1,6 +1,10 @@
 //! Providers and models, made live.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::app::{TestApp, hello};
 
@@ -97,4 +101,89 @@ async fn what_cannot_work_is_refused() {
         let error = app.try_admin("POST", path, body.clone()).await.is_error(400);
         assert_eq!(error["param"], param, "{body}: {error}");
     }
+}
+
+/// A server that answers every request with this list of one model; `None`: with silence.
+async fn listing(model: Option<&str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let model = model.map(str::to_owned);
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let Some(model) = &model else {
+                silent.push(stream);
+                continue;
+            };
+            let body = json!({"object": "list", "data": [{"id": model, "object": "model"}]});
+            let body = body.to_string();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+                 connection: close\r\n\r\n",
+                body.len()
+            );
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all((head + &body).as_bytes()).await.unwrap();
+        }
+    });
+    format!("http://{address}/v1")
+}
+
+#[tokio::test]
+async fn a_new_provider_is_asked_at_once_and_waits_for_no_slow_one() {
+    let app = TestApp::start().await;
+    for (name, url) in [("slow", listing(None).await), ("hub", listing(Some("new-model")).await)] {
+        let provider = json!({"name": name, "kind": "openai", "base_url": url, "discover": true});
+        app.admin("POST", "/providers", provider).await;
+    }
+    // Probes are off in these tests: nothing but the new provider's own question finds the model.
+    // The slow one has more time to answer than this test.
+    let found = tokio::time::timeout(Duration::from_secs(8), async {
+        while app.gateway.snapshot().routes.get("new-model").is_none() {
+            tokio::task::yield_now().await;
+        }
+    });
+    found.await.expect("its model is served");
+}
+
+#[tokio::test]
+async fn prices_are_added_listed_and_hold() {
+    let app = TestApp::start().await;
+    let price = json!({
+        "provider": "awkward", "model": "ok", "effective_from": "2026-01-01",
+        "input": "1000", "output": "0", "source": "contract 7",
+        "long_prompt": {"above_input_tokens": 1_000_000, "input": "2000", "output": "0"},
+    });
+    let made = app.admin("POST", "/prices", price.clone()).await;
+    assert_eq!(made["object"], "organization.price");
+    assert_eq!(made["long_prompt"]["above_input_tokens"], 1_000_000);
+    let list = app.admin("GET", "/prices", Value::Null).await;
+    assert_eq!(list["data"], json!([made]));
+    assert_eq!(app.chat(hello("ok")).await.status, 200);
+    assert!(app.only_call().await["cost_usd"].is_string());
+    for (field, wrong) in
+        [("effective_from", json!("soon")), ("input", json!("1,5")), ("source", json!(""))]
+    {
+        let mut body = price.clone();
+        body[field] = wrong;
+        let error = app.try_admin("POST", "/prices", body).await.is_error(400);
+        assert!(error["message"].as_str().unwrap().contains(field), "{error}");
+    }
+    let mut unknown = price;
+    unknown["imput"] = json!("1");
+    assert_eq!(app.try_admin("POST", "/prices", unknown).await.is_error(400)["param"], "imput");
+}
+
+#[tokio::test]
+async fn without_a_usual_model_moderations_name_those_that_can() {
+    let app = TestApp::start().await;
+    let ask = |body| app.ask("POST", "/v1/moderations", &app.home.api_key, body);
+    let error = ask(json!({"input": "Hello"})).await.is_error(404);
+    assert_eq!(error["code"], "model_not_found");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("kijun-sim-moderation"), "{message}");
+    assert!(!message.contains("kijun-sim-embedding"), "only those that can: {message}");
+    let named = ask(json!({"input": "Hello", "model": "kijun-sim-moderation"})).await;
+    assert_eq!(named.status, 200);
 }

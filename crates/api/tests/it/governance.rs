@@ -61,6 +61,11 @@ async fn a_limit_is_named_when_it_refuses() {
     app.chat(hello("kijun-sim")).await.is_error(429);
 
     let path = format!("/limits/{}", made["id"].as_str().unwrap());
+    let changed = app.admin("POST", &path, json!({"amount": 100})).await;
+    assert_eq!((&changed["id"], &changed["amount"]), (&made["id"], &json!(100)));
+    assert_eq!(app.admin("GET", "/limits?limit=100", Value::Null).await["data"][1], changed);
+    let zero = app.try_admin("POST", &path, json!({"amount": 0})).await.is_error(400);
+    assert_eq!(zero["param"], "amount");
     app.admin("DELETE", &path, Value::Null).await;
     assert_eq!(app.chat(hello("kijun-sim")).await.status, 200);
     assert_eq!(app.calls().await.len(), 4, "a refused call leaves no record");
@@ -77,6 +82,8 @@ async fn limits_of_the_file_are_listed_and_stay() {
     assert_eq!(sources, ["file", "database"]);
     let error = app.try_admin("DELETE", "/limits/limit_file_1", Value::Null).await.is_error(409);
     assert_eq!(error["code"], "defined_elsewhere");
+    let body = json!({"amount": 1});
+    app.try_admin("POST", "/limits/limit_file_1", body).await.is_error(409);
     let path = format!("/limits/{}", made["id"].as_str().unwrap());
     app.admin("DELETE", &path, Value::Null).await;
     app.try_admin("DELETE", &path, Value::Null).await.is_error(404);

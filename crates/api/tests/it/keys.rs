@@ -83,3 +83,34 @@ async fn a_key_works_until_it_expires() {
     app.clock.advance(Duration::from_secs(10));
     assert_eq!(app.status_with(value(&made)).await, 401);
 }
+
+#[tokio::test]
+async fn the_use_of_an_admin_key_is_noted() {
+    let app = TestApp::start().await;
+    let patience = Duration::from_secs(10);
+    let noted = tokio::time::timeout(patience, async {
+        loop {
+            let list = app.admin("GET", "/admin_api_keys", Value::Null).await;
+            match list["data"][0]["last_used_at"].as_i64() {
+                Some(at) => break at,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    });
+    assert_eq!(noted.await.expect("it is written down"), NOW.as_secs());
+}
+
+#[tokio::test]
+async fn readiness_tells_of_a_database_that_is_away() {
+    let app = TestApp::start().await;
+    let ready = async || app.ask("GET", "/readyz", "", Value::Null).await.json();
+    assert_eq!(ready().await["database"], "ok");
+    app.store.close().await;
+    let told = tokio::time::timeout(Duration::from_secs(10), async {
+        while ready().await["database"] != "unavailable" {
+            tokio::task::yield_now().await;
+        }
+    });
+    told.await.expect("the next look finds it away");
+    assert_eq!(app.ask("GET", "/readyz", "", Value::Null).await.status, 200);
+}

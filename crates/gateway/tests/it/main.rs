@@ -1,5 +1,7 @@
 //! Whole calls through a gateway over kijun-sim: routing, retries, fallbacks, settlement.
 
+#![cfg(test)]
+
 mod app;
 mod routing;
 mod settlement;

@@ -103,3 +103,22 @@ async fn an_archived_first_project_is_replaced_by_the_next() {
     assert_eq!(again.project, second.id);
     assert!(bench.identify(&"test-key-1".into()).await.is_ok());
 }
+
+#[tokio::test]
+async fn nodes_that_start_at_once_make_one_of_each() {
+    let (administration, store, clock) = empty().await;
+    let starts = (0..4).map(|_| administration.bootstrap(Bootstrap::default()));
+    let starts = futures_util::future::join_all(starts).await;
+    let firsts: Vec<_> = starts.into_iter().map(Result::unwrap).collect();
+    assert_eq!(store.organization_list().await.unwrap().len(), 1);
+    assert!(firsts.iter().all(|first| first.project == firsts[0].project));
+    let api_keys: Vec<_> = firsts.iter().filter_map(|first| first.api_key.as_ref()).collect();
+    let admin_keys: Vec<_> = firsts.iter().filter_map(|first| first.admin_key.as_ref()).collect();
+    assert_eq!((api_keys.len(), admin_keys.len()), (1, 1), "shown by one node");
+    let directory = Directory::new(&store.directory_load().await.unwrap());
+    for key in [api_keys[0], admin_keys[0]] {
+        let presented = Presented { authorization: None, api_key: Some(key.expose_secret()) };
+        assert!(directory.identify(presented, clock.now()).is_ok());
+    }
+    assert_eq!(store.directory_load().await.unwrap().secrets.len(), 2, "no others work");
+}

@@ -118,7 +118,7 @@ async fn a_revoked_key_is_unknown_with_all_its_secrets_and_cannot_be_rotated() {
 async fn another_organisation_reaches_no_key() {
     let bench = Bench::new().await;
     let made = bench.administration.api_key_create(&bench.scope(), key(&bench)).await.unwrap();
-    let other = bench.administration.organization_create("Other").await.unwrap();
+    let other = bench.administration.organization_create("Other").await.unwrap().organization;
     let foreign = Scope::organization(other.id);
     let id = &made.key.id;
     assert!(bench.administration.api_key_get(&foreign, id).await.is_err());

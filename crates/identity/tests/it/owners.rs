@@ -92,11 +92,24 @@ async fn the_last_admin_key_that_works_stays() {
 #[tokio::test]
 async fn another_organisations_admin_keys_do_not_count() {
     let bench = Bench::new().await;
-    let other = bench.administration.organization_create("Other").await.unwrap();
-    let foreign = kernel::Scope::organization(other.id);
-    bench.administration.admin_key_create(&foreign, "theirs", None).await.unwrap();
+    // It comes with an admin key of its own.
+    bench.administration.organization_create("Other").await.unwrap();
     let page = Page::default();
     let ours = bench.administration.admin_key_list(&bench.scope(), &page).await.unwrap().data;
     assert_eq!(ours.len(), 1);
     assert!(bench.administration.admin_key_delete(&bench.scope(), &ours[0].id).await.is_err());
+}
+
+#[tokio::test]
+async fn a_new_organisation_comes_with_a_project_and_an_admin_key_of_its_own() {
+    let bench = Bench::new().await;
+    let made = bench.administration.organization_create("Other").await.unwrap();
+    assert_eq!(made.project.organization, made.organization.id);
+    match bench.identify(&made.admin_key).await.unwrap() {
+        Principal::Admin { organization, .. } => assert_eq!(organization, made.organization.id),
+        Principal::Project { .. } => panic!("the admin key calls models"),
+    }
+    let all = bench.administration.organization_list().await.unwrap();
+    assert_eq!(all.last().unwrap(), &made.organization);
+    assert_eq!(all.len(), 2);
 }

@@ -79,7 +79,10 @@ pub(super) async fn give(
             let message = "kijun-sim broke off its answer, as its directives ask";
             return Err(Failure::silent(FailureClass::Connection, message));
         }
-        (Content::Whole(body), None) => AnswerBody::Whole(body),
+        (Content::Whole(document), None) => {
+            let usage = wire::meter::read_whole(&document).unwrap_or_default();
+            AnswerBody::Whole { document, usage }
+        }
         (Content::Events(events), cut) => {
             let pace = directives.pace;
             AnswerBody::Events(Play { events, pace, cut, limits, sent: 0 }.into_body())

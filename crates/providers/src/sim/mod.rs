@@ -195,7 +195,7 @@ mod tests {
 
     async fn text(answer: Answer) -> String {
         let bytes = match answer.body {
-            AnswerBody::Whole(bytes) => bytes,
+            AnswerBody::Whole { document, .. } => document,
             AnswerBody::Events(events) => events.collect().await.unwrap().to_bytes(),
         };
         String::from_utf8(bytes.to_vec()).unwrap()

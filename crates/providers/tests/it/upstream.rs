@@ -180,7 +180,7 @@ pub(crate) async fn whole(
     call: Outbound,
 ) -> Result<(Answer, String), Failure> {
     let mut answer = provider.call(call).await?;
-    let AnswerBody::Whole(body) = &mut answer.body else { panic!("a stream") };
+    let AnswerBody::Whole { document: body, .. } = &mut answer.body else { panic!("a stream") };
     let text = String::from_utf8(body.to_vec()).unwrap();
     Ok((answer, text))
 }
@@ -192,7 +192,7 @@ pub(crate) async fn stream(
 ) -> Result<EventStream, Failure> {
     match provider.call(call).await?.body {
         AnswerBody::Events(events) => Ok(events),
-        AnswerBody::Whole(_) => panic!("no stream"),
+        AnswerBody::Whole { .. } => panic!("no stream"),
     }
 }
 

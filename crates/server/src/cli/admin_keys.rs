@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::Subcommand;
+use kernel::Timestamp;
 use secrecy::ExposeSecret as _;
-use store::Page;
+use store::{AdminKey, Page};
 
 use super::session::Session;
 use super::{Failed, duration, print};
@@ -20,7 +21,11 @@ pub(super) enum Verb {
         expires_in: Option<Duration>,
     },
     /// List the admin keys.
-    List,
+    List {
+        /// Revoked ones too.
+        #[arg(long)]
+        all: bool,
+    },
     /// Revoke an admin key at once, on all nodes. The last one cannot be revoked.
     Revoke {
         /// The key's id.
@@ -36,21 +41,18 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
             let made = administration.admin_key_create(&scope, &name, expires_at).await?;
             print::line(&format!("{}\n{}", made.key.id, made.secret.expose_secret()));
         }
-        Verb::List => {
-            let mut page = Page::default();
+        Verb::List { all } => {
+            let mut page = Page { include_archived: all, ..Page::default() };
             let mut rows = Vec::new();
             loop {
                 let keys = administration.admin_key_list(&scope, &page).await?;
-                rows.extend(keys.data.iter().map(|key| {
-                    let state = if key.revoked_at.is_some() { "revoked" } else { "works" };
-                    [key.id.to_string(), key.name.clone(), key.redacted.clone(), state.to_owned()]
-                }));
+                rows.extend(keys.data.iter().map(|key| row(key, session.clock.now())));
                 match keys.data.last() {
                     Some(last) if keys.has_more => page.after = Some(last.id.to_string()),
                     _ => break,
                 }
             }
-            print::table(["ID", "NAME", "SECRET", "STATE"], &rows);
+            print::table(["ID", "NAME", "SECRET", "STATE", "LAST USED"], &rows);
         }
         Verb::Revoke { id } => {
             let key = administration.admin_key_delete(&scope, &id.into()).await?;
@@ -58,4 +60,15 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+fn row(key: &AdminKey, now: Timestamp) -> [String; 5] {
+    let state = print::key_state(key.revoked_at, key.expires_at, now);
+    [
+        key.id.to_string(),
+        key.name.clone(),
+        key.redacted.clone(),
+        state,
+        print::last_used(key.last_used_at),
+    ]
 }

@@ -32,6 +32,9 @@ pub(super) enum Verb {
         /// The project.
         #[arg(long, value_name = "PROJECT_ID")]
         project: String,
+        /// Revoked ones too.
+        #[arg(long)]
+        all: bool,
     },
     /// Give a key a new secret; the old one goes on working for a while.
     Rotate {
@@ -60,11 +63,12 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
             };
             show_secret(&administration.api_key_create(&scope, new).await?);
         }
-        Verb::List { project } => {
-            let mut page = Page::default();
+        Verb::List { project, all } => {
+            let mut page = Page { include_archived: all, ..Page::default() };
             let mut rows = Vec::new();
             loop {
-                let keys = administration.api_key_list(&scope, &project.as_str().into(), &page).await?;
+                let keys =
+                    administration.api_key_list(&scope, &project.as_str().into(), &page).await?;
                 rows.extend(keys.data.iter().map(|key| row(key, session.clock.now())));
                 match keys.data.last() {
                     Some(last) if keys.has_more => page.after = Some(last.id.to_string()),
@@ -91,12 +95,12 @@ fn show_secret(made: &MadeKey) {
 }
 
 fn row(key: &ApiKey, now: Timestamp) -> [String; 5] {
-    let state = match (key.revoked_at, key.expires_at) {
-        (Some(at), _) => format!("revoked {at}"),
-        (None, Some(at)) if at <= now => format!("expired {at}"),
-        (None, Some(at)) => format!("works until {at}"),
-        (None, None) => "works".to_owned(),
-    };
-    let last_used = key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
-    [key.id.to_string(), key.name.clone(), key.redacted.clone(), state, last_used]
+    let state = print::key_state(key.revoked_at, key.expires_at, now);
+    [
+        key.id.to_string(),
+        key.name.clone(),
+        key.redacted.clone(),
+        state,
+        print::last_used(key.last_used_at),
+    ]
 }

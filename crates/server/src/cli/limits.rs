@@ -28,6 +28,13 @@ pub(super) enum Verb {
     },
     /// List the limits that are in force.
     List,
+    /// Give a limit another amount. What was used of it stays used.
+    Change {
+        /// Its id.
+        id: String,
+        /// How many are allowed.
+        amount: u64,
+    },
     /// Remove a limit.
     Remove {
         /// Its id.
@@ -57,7 +64,8 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
     let (scope, Session { store, catalog, .. }) = (session.scope(), &session);
     match verb {
         Verb::Add { scope: whose, measure, amount, subject, model } => {
-            let new = NewLimit { scope: whose.into(), subject, model, measure: measure.into(), amount };
+            let new =
+                NewLimit { scope: whose.into(), subject, model, measure: measure.into(), amount };
             print::line(admission::limits::create(store, &scope, new).await?.id.as_str());
         }
         Verb::List => {
@@ -78,6 +86,10 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
                 })
                 .collect();
             print::table(["ID", "SCOPE", "SUBJECT", "MODEL", "MEASURE", "AMOUNT"], &rows);
+        }
+        Verb::Change { id, amount } => {
+            let id = id.as_str().into();
+            admission::limits::change(store, &scope, &id, amount).await?;
         }
         Verb::Remove { id } => {
             admission::limits::delete(store, &scope, &id.as_str().into()).await?;

@@ -6,6 +6,8 @@ mod duration;
 mod keys;
 mod limits;
 mod models;
+mod organizations;
+mod prices;
 mod print;
 mod projects;
 mod providers;
@@ -44,6 +46,9 @@ pub(crate) struct Options {
     /// Where clients reach Kijun [default: 127.0.0.1:8080].
     #[arg(long, short, global = true, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Administer this organisation instead of the first one.
+    #[arg(long, global = true, value_name = "ORGANIZATION_ID")]
+    organization: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,6 +62,9 @@ enum Command {
     /// Make, list, rotate and revoke the API keys of projects.
     #[command(subcommand)]
     Keys(keys::Verb),
+    /// Make and list organisations.
+    #[command(subcommand)]
+    Organizations(organizations::Verb),
     /// Make, list and revoke the admin keys of the organisation.
     #[command(subcommand)]
     AdminKeys(admin_keys::Verb),
@@ -69,9 +77,12 @@ enum Command {
     /// Add, list and remove providers.
     #[command(subcommand)]
     Providers(providers::Verb),
-    /// Add, list and remove limits.
+    /// Add, list, change and remove limits.
     #[command(subcommand)]
     Limits(limits::Verb),
+    /// Add and list prices.
+    #[command(subcommand)]
+    Prices(prices::Verb),
 }
 
 /// Why a command failed: one message that says what, where, and how to mend it.
@@ -99,34 +110,37 @@ impl<E: std::error::Error> From<E> for Failed {
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments, environment: Environment) -> Result<(), Failed> {
     let Arguments { options, command } = arguments;
-    if let Some(Command::Config) = command {
+    let command = command.unwrap_or(Command::Serve);
+    if matches!(command, Command::Config) {
         print::line(crate::config::DEFAULTS.trim_end());
         return Ok(());
     }
     let config = load(&options, &environment)?;
-    match command.unwrap_or(Command::Serve) {
+    let session = async |config, environment| {
+        session::open(config, environment, options.organization.clone()).await
+    };
+    match command {
         Command::Serve => serve::run(config, environment).await,
         Command::Check => check::run(config, environment).await,
         Command::Config => Ok(()),
-        Command::Keys(verb) => keys::run(verb, session::open(config, environment).await?).await,
+        Command::Keys(verb) => keys::run(verb, session(config, environment).await?).await,
+        Command::Organizations(verb) => {
+            organizations::run(verb, session(config, environment).await?).await
+        }
         Command::AdminKeys(verb) => {
-            admin_keys::run(verb, session::open(config, environment).await?).await
+            admin_keys::run(verb, session(config, environment).await?).await
         }
-        Command::Projects(verb) => {
-            projects::run(verb, session::open(config, environment).await?).await
-        }
-        Command::Models(verb) => models::run(verb, session::open(config, environment).await?).await,
-        Command::Providers(verb) => {
-            providers::run(verb, session::open(config, environment).await?).await
-        }
-        Command::Limits(verb) => limits::run(verb, session::open(config, environment).await?).await,
+        Command::Projects(verb) => projects::run(verb, session(config, environment).await?).await,
+        Command::Models(verb) => models::run(verb, session(config, environment).await?).await,
+        Command::Providers(verb) => providers::run(verb, session(config, environment).await?).await,
+        Command::Limits(verb) => limits::run(verb, session(config, environment).await?).await,
+        Command::Prices(verb) => prices::run(verb, session(config, environment).await?).await,
     }
 }
 
 /// Says why on standard error, and fails.
-#[expect(clippy::print_stderr, reason = "the command line speaks to a person")]
 pub(crate) fn fail(message: &str) -> ExitCode {
-    eprintln!("kijun: {message}");
+    print::complain(message);
     ExitCode::FAILURE
 }
 

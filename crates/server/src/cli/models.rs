@@ -67,9 +67,10 @@ fn target(text: &str) -> Result<TargetSpec, String> {
 }
 
 fn row(model: &ModelSpec) -> [String; 3] {
-    let targets = model.targets.iter().map(|target| {
-        format!("{}/{}={}", target.provider, target.model, target.weight)
-    });
+    let targets = model
+        .targets
+        .iter()
+        .map(|target| format!("{}/{}={}", target.provider, target.model, target.weight));
     let targets = targets.collect::<Vec<_>>().join(", ");
     [model.name.clone(), targets, print::source(model.source).to_owned()]
 }

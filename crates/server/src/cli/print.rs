@@ -1,11 +1,26 @@
 //! What commands say on standard output.
 
+use std::io::{ErrorKind, Write as _};
+
+use kernel::Timestamp;
 use kernel::catalog::Source;
 
-/// A line.
-#[expect(clippy::print_stdout, reason = "the command line speaks to a person")]
+/// A line, in one piece. A node goes on when nobody reads what it says, and a command when its
+/// reader has seen enough; any other trouble is told.
 pub(super) fn line(text: &str) {
-    println!("{text}");
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!("standard output cannot be written: {error}"));
+        }
+        _ => {}
+    }
+}
+
+/// A line on standard error; there is nowhere to tell of its loss.
+pub(super) fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("kijun: {text}\n").as_bytes());
 }
 
 /// Rows under a heading, each column as wide as its widest cell.
@@ -34,4 +49,23 @@ pub(super) const fn source(source: Source) -> &'static str {
         Source::Database => "database",
         Source::BuiltIn => "built in",
     }
+}
+
+/// Whether a key works.
+pub(super) fn key_state(
+    revoked_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> String {
+    match (revoked_at, expires_at) {
+        (Some(at), _) => format!("revoked {at}"),
+        (None, Some(at)) if at <= now => format!("expired {at}"),
+        (None, Some(at)) => format!("works until {at}"),
+        (None, None) => "works".to_owned(),
+    }
+}
+
+/// When a key was last used.
+pub(super) fn last_used(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "never".to_owned(), |at| at.to_string())
 }

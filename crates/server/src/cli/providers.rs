@@ -38,6 +38,11 @@ pub(super) enum Verb {
         #[arg(long)]
         discover: bool,
     },
+    /// Give a provider another credential, read from standard input. All else of it stays.
+    SetKey {
+        /// Its name.
+        name: String,
+    },
     /// List the providers that are written down.
     List,
     /// Remove a provider with its credential.
@@ -75,6 +80,7 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
             };
             catalog.provider_put(store, rack, &spec).await?;
         }
+        Verb::SetKey { name } => catalog.provider_set_key(store, &name, &from_stdin()?).await?,
         Verb::List => {
             let providers = catalog.providers_with(store.provider_list().await?);
             let rows: Vec<[String; 5]> = providers.iter().map(row).collect();
@@ -95,7 +101,11 @@ fn from_stdin() -> Result<SecretString, Failed> {
 }
 
 fn row(spec: &ProviderSpec) -> [String; 5] {
-    let address = spec.base_url.clone().unwrap_or_else(|| "the vendor's own".to_owned());
+    let address = match (&spec.base_url, spec.kind.as_str()) {
+        (Some(url), _) => url.clone(),
+        (None, "sim") => "built in".to_owned(),
+        (None, _) => "the vendor's own".to_owned(),
+    };
     let credential = if spec.api_key.is_some() { "set" } else { "none" };
     [
         spec.name.clone(),

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use api::{App, Deps, Edge};
+use gateway::Gateway;
 use identity::{Administration, Bootstrap};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::{Failed, print};
 use crate::app::{self, Effects};
@@ -54,47 +56,84 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
         body_timeout: Duration::from_secs(config.server.request_timeout_secs),
     }));
 
-    let asked_to_stop = stop_signal()?;
-    let greet = async {
-        // Calls are answered meanwhile.
-        let _ = tokio::time::timeout(DISCOVERY_PATIENCE, gateway.discover()).await;
-        print::line(&banner::text(address, &keys, &gateway));
-        std::future::pending::<()>().await;
-    };
-    let drain = Duration::from_secs(config.server.drain_secs);
-    // The door stays open meanwhile, so that new calls hear why they are refused and `/readyz`
-    // tells balancers to go elsewhere.
-    let drained = async {
-        tokio::select! {
-            () = asked_to_stop => {}
-            () = greet => {}
+    let mut signals = Signals::new()?;
+    let mut asked = signals.asked.clone();
+    let in_order = async {
+        let greet = async {
+            // Calls are answered meanwhile.
+            let _ = tokio::time::timeout(DISCOVERY_PATIENCE, gateway.discovered()).await;
+            print::line(&banner::text(address, &keys, &gateway));
+            std::future::pending::<()>().await;
+        };
+        let drain = Duration::from_secs(config.server.drain_secs);
+        // The door stays open meanwhile, so that new calls hear why they are refused and `/readyz`
+        // tells balancers to go elsewhere.
+        let drained = async {
+            tokio::select! {
+                () = often(&mut asked, 1) => {}
+                () = greet => {}
+            }
+            drain_calls(&gateway, drain).await;
+        };
+        let open = listen::serve(listener, edge, &config.server, drained).await;
+        // What is settled may still be on its way out.
+        let _ = tokio::time::timeout(FLUSH_PATIENCE, open.shutdown()).await;
+        if !gateway.settled_calls_are_stored(CARRY_PATIENCE).await {
+            tracing::warn!(
+                "some records did not reach the database; they are in the journal and are carried at the next start"
+            );
         }
-        let settler = gateway.settler();
-        settler.stop();
-        tracing::info!(under_way = settler.under_way(), "stopping: running calls finish, new ones are refused");
-        if !settler.idle(drain).await {
-            tracing::warn!(under_way = settler.under_way(), "some calls did not finish in time and are cut off");
-        }
     };
-    let head_timeout = Duration::from_secs(config.server.request_timeout_secs);
-    let open = listen::serve(listener, edge, head_timeout, drained).await;
-    // What is settled may still be on its way out.
-    let _ = tokio::time::timeout(FLUSH_PATIENCE, open.shutdown()).await;
-    if !gateway.settled_calls_are_stored(CARRY_PATIENCE).await {
-        tracing::warn!("some records did not reach the database; they are in the journal and are carried at the next start");
+    tokio::select! {
+        () = in_order => {}
+        () = often(&mut signals.asked, 2) => {
+            tracing::warn!("asked to stop again: running calls are cut off, their records are carried at the next start");
+        }
     }
     background.abort();
     Ok(())
 }
 
-/// Ends when the process is asked to stop.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failed> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
+async fn drain_calls(gateway: &Gateway, drain: Duration) {
+    let settler = gateway.settler();
+    settler.stop();
+    tracing::info!(
+        under_way = settler.under_way(),
+        "stopping: running calls finish, new ones are refused"
+    );
+    if !settler.idle(drain).await {
+        tracing::warn!(
+            under_way = settler.under_way(),
+            "some calls did not finish in time and are cut off"
+        );
+    }
+}
+
+/// How often the process was asked to stop.
+struct Signals {
+    asked: watch::Receiver<u32>,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failed> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (count, asked) = watch::channel(0);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                count.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self { asked })
+    }
+}
+
+/// Waits until the process was asked to stop so often.
+async fn often(asked: &mut watch::Receiver<u32>, times: u32) {
+    // It fails when nobody counts any more: then nothing runs any more, either.
+    let _ = asked.wait_for(|count| *count >= times).await;
 }

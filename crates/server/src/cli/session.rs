@@ -1,8 +1,6 @@
 //! What the administering commands share: the store of the node, running or not. A running node
 //! sees every change within a quarter of a second.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use gateway::catalog::Catalog;
 use identity::Administration;
 use kernel::{OrganizationId, Scope, SharedClock};
@@ -31,19 +29,31 @@ impl Session {
     }
 }
 
-/// Opens the node's store, and makes the first organisation and project if nobody has yet.
-pub(super) async fn open(config: Config, environment: Environment) -> Result<Session, Failed> {
+/// Opens the store of an installation that exists, to administer this organisation or its first.
+pub(super) async fn open(
+    config: Config,
+    environment: Environment,
+    organization: Option<String>,
+) -> Result<Session, Failed> {
+    // Made here, it would be another installation than the one that was meant.
+    if let Some(file) = app::database_file(&config).filter(|file| !file.exists()) {
+        return Err(Failed::new(format!(
+            "there is no installation here: {} does not exist; start `kijun` once, or say where it \
+             is with --data-dir or --config",
+            file.display()
+        )));
+    }
     let effects = Effects::of_system();
     let data_dir = DataDir::open(&config.server.data_dir)?;
     let store = app::open_store(&config, &environment, &data_dir, &effects).await?;
     let (clock, rng) = (effects.clock.clone(), effects.rng.clone());
     let administration = Administration::new(store.clone(), clock, rng);
-    let organization = administration.first_organization().await?;
+    let organization = match organization {
+        Some(id) => administration.organization_get(&id.into()).await?.id,
+        None => administration.first_organization().await?,
+    };
     let rack = app::rack(&effects);
     // Servers on this machine are the running node's to find.
     let catalog = config.catalog(&environment, Vec::new())?;
     Ok(Session { store, catalog, rack, administration, organization, clock: effects.clock })
 }
-
-/// No address of ours: nothing is served.
-pub(super) const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

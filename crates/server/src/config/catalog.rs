@@ -138,7 +138,12 @@ impl LimitEntry {
 }
 
 /// A provider that nobody wrote down.
-pub(crate) fn found(name: &str, kind: &str, base_url: Option<&str>, source: Source) -> ProviderSpec {
+pub(crate) fn found(
+    name: &str,
+    kind: &str,
+    base_url: Option<&str>,
+    source: Source,
+) -> ProviderSpec {
     ProviderSpec {
         name: name.to_owned(),
         kind: kind.to_owned(),

@@ -59,6 +59,8 @@ pub(crate) struct ServerConfig {
     pub(crate) max_body_bytes: usize,
     /// Seconds for a request's head, and again for its body.
     pub(crate) request_timeout_secs: u64,
+    /// Seconds that a client may read nothing; 0: for ever.
+    pub(crate) write_timeout_secs: u64,
     /// Seconds for running calls after a stop.
     pub(crate) drain_secs: u64,
 }
@@ -153,7 +155,10 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`]
-    pub(crate) fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+    pub(crate) fn load(
+        file: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
         let (place, mut table) = match file {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -161,14 +166,15 @@ impl Config {
                 let place = path.display().to_string();
                 // Read alone first, so that an error shows the line in the user's own file.
                 check_file(&text).map_err(|problem| wrong(&place, problem))?;
-                let table = toml::from_str(&text).map_err(|error| wrong(&place, error.to_string()))?;
+                let table =
+                    toml::from_str(&text).map_err(|error| wrong(&place, error.to_string()))?;
                 (place, table)
             }
             None => ("the configuration".to_owned(), toml::Table::new()),
         };
-        let defaults: toml::Table =
-            toml::from_str(DEFAULTS).map_err(|error| wrong("config.default.toml", error.to_string()))?;
-        overlay_environment(&mut table, &defaults, environment)?;
+        let defaults: toml::Table = toml::from_str(DEFAULTS)
+            .map_err(|error| wrong("config.default.toml", error.to_string()))?;
+        overlay("KIJUN", &mut table, &defaults, environment)?;
         let merged = merge(defaults, table);
         merged.try_into().map_err(|error: toml::de::Error| wrong(&place, explain(error.message())))
     }
@@ -178,7 +184,8 @@ impl Config {
     /// # Errors
     /// When a row is no price.
     pub(crate) fn prices(&self) -> Result<PriceTable, ConfigError> {
-        let listed = PriceTable::embedded().map_err(|error| wrong("prices.toml", error.to_string()))?;
+        let listed =
+            PriceTable::embedded().map_err(|error| wrong("prices.toml", error.to_string()))?;
         Ok(listed.with_overrides(self.prices.clone()))
     }
 }
@@ -220,30 +227,32 @@ fn check_file(text: &str) -> Result<(), String> {
     })
 }
 
-/// Puts KIJUN_SECTION_KEY over the file, for every key of the defaults.
-fn overlay_environment(
+/// Puts KIJUN_SECTION_KEY over the file, for every key of the defaults, nested ones included.
+fn overlay(
+    prefix: &str,
     table: &mut toml::Table,
     defaults: &toml::Table,
     environment: &Environment,
 ) -> Result<(), ConfigError> {
-    for (section, keys) in defaults {
-        for (key, default) in keys.as_table().into_iter().flatten() {
-            let name = format!("KIJUN_{section}_{key}").to_uppercase();
-            let Some(text) = environment.get(&name) else { continue };
-            let value = match default {
-                toml::Value::Integer(_) => text.parse().ok().map(toml::Value::Integer),
-                toml::Value::Boolean(_) => text.parse().ok().map(toml::Value::Boolean),
-                toml::Value::String(_) => Some(toml::Value::String(text.to_owned())),
-                _ => continue,
-            };
-            let value = value.ok_or_else(|| {
-                wrong(&name, format!("must be a value such as {default}"))
-            })?;
-            let section = table.entry(section.clone()).or_insert_with(|| toml::Table::new().into());
+    for (key, default) in defaults {
+        let name = format!("{prefix}_{key}").to_uppercase();
+        if let toml::Value::Table(defaults) = default {
+            let section = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
             if let Some(section) = section.as_table_mut() {
-                section.insert(key.clone(), value);
+                overlay(&name, section, defaults, environment)?;
             }
+            continue;
         }
+        let Some(text) = environment.get(&name) else { continue };
+        let value = match default {
+            toml::Value::Integer(_) => text.parse().ok().map(toml::Value::Integer),
+            toml::Value::Boolean(_) => text.parse().ok().map(toml::Value::Boolean),
+            toml::Value::String(_) => Some(toml::Value::String(text.to_owned())),
+            _ => continue,
+        };
+        let value =
+            value.ok_or_else(|| wrong(&name, format!("must be a value such as {default}")))?;
+        table.insert(key.clone(), value);
     }
     Ok(())
 }
@@ -276,7 +285,9 @@ fn explain(message: &str) -> String {
 
 /// Of "unknown field `x`, expected one of `a`, `b`": the one nearest to `x`.
 fn nearest(message: &str) -> Option<&str> {
-    let rest = message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
+    let rest = message
+        .strip_prefix("unknown field `")
+        .or_else(|| message.strip_prefix("unknown variant `"))?;
     let mut words = rest.split('`');
     let unknown = words.next()?;
     // Between two words stands a comma: every second piece is a word.
@@ -316,15 +327,25 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file() {
-        let config = load("[server]\nlisten = \"127.0.0.1:1\"\n", &[("KIJUN_SERVER_LISTEN", "127.0.0.1:2")]);
+        let config =
+            load("[server]\nlisten = \"127.0.0.1:1\"\n", &[("KIJUN_SERVER_LISTEN", "127.0.0.1:2")]);
         assert_eq!(config.unwrap().server.listen.port(), 2);
         let error = load("", &[("KIJUN_SERVER_DRAIN_SECS", "soon")]).unwrap_err().to_string();
         assert!(error.starts_with("KIJUN_SERVER_DRAIN_SECS"), "{error}");
     }
 
     #[test]
+    fn nested_sections_are_set_by_environment_too() {
+        let file = "[gateway.retry]\nmax_attempts = 5\nbackoff_ms = 7\n";
+        let config = load(file, &[("KIJUN_GATEWAY_RETRY_MAX_ATTEMPTS", "2")]).unwrap();
+        assert_eq!(config.gateway.retry.max_attempts, 2);
+        assert_eq!(config.gateway.retry.backoff_ms, 7);
+    }
+
+    #[test]
     fn a_missing_file_is_named() {
-        let error = Config::load(Some(Path::new("/nowhere.toml")), &Environment::of(&[])).unwrap_err();
+        let error =
+            Config::load(Some(Path::new("/nowhere.toml")), &Environment::of(&[])).unwrap_err();
         assert!(error.to_string().contains("/nowhere.toml"));
     }
 }

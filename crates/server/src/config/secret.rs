@@ -42,7 +42,12 @@ impl SecretSource {
             Self::Text(text) => Ok(text.clone()),
             Self::Env(FromEnv { env }) => {
                 let value = environment.get(env).ok_or_else(|| {
-                    wrong(owner, format!("its api_key is in the environment variable {env}, which is not set"))
+                    wrong(
+                        owner,
+                        format!(
+                            "its api_key is in the environment variable {env}, which is not set"
+                        ),
+                    )
                 })?;
                 Ok(value.to_owned().into())
             }

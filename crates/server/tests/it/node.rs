@@ -46,8 +46,7 @@ impl Node {
     /// Starts this command on a free port and waits until it is ready.
     pub(crate) fn spawn(mut command: Command) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0"]);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut banner = String::new();
         let address = loop {
@@ -74,7 +73,13 @@ impl Node {
         self.try_send(method, path, key, body).expect("a response")
     }
 
-    pub(crate) fn try_send(&self, method: &str, path: &str, key: &str, body: &str) -> Option<(u16, String)> {
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: &str,
+    ) -> Option<(u16, String)> {
         let mut stream = self.request(method, path, key, body)?;
         let mut response = String::new();
         stream.read_to_string(&mut response).ok()?;
@@ -83,7 +88,13 @@ impl Node {
     }
 
     /// Sends a request and leaves the response to be read.
-    pub(crate) fn request(&self, method: &str, path: &str, key: &str, body: &str) -> Option<TcpStream> {
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: &str,
+    ) -> Option<TcpStream> {
         let mut stream = TcpStream::connect(self.address).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
         let head = format!(

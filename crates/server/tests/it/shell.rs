@@ -1,5 +1,6 @@
 //! Administration from the shell, on a running node.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::node::{ADMIN_KEY, Node, run, stdout};
@@ -45,7 +46,9 @@ fn keys_and_projects_are_made_and_revoked_under_a_running_node() {
     until("both secrets stop", || {
         node.chat(&secret, "Hello").0 == 401 && node.chat(&rotated, "Hello").0 == 401
     });
-    assert!(kijun(&["keys", "list", "--project", &project]).contains("revoked"));
+    let list = ["keys", "list", "--project", &project];
+    assert!(!kijun(&list).contains(&id), "only those that work, unless all are asked for");
+    assert!(kijun(&[&list[..], &["--all"]].concat()).contains("revoked"));
 }
 
 #[test]
@@ -62,6 +65,10 @@ fn providers_models_and_limits_are_made_under_a_running_node() {
     until("the model answers", || ask() == 200);
     let limit = kijun(&["limits", "add", "model", "requests-per-day", "1", "--subject", "mine"]);
     until("the limit holds", || ask() == 429);
+    kijun(&["limits", "change", limit.trim(), "1000"]);
+    until("the limit is wider", || ask() == 200);
+    kijun(&["limits", "change", limit.trim(), "1"]);
+    until("the limit holds again", || ask() == 429);
     kijun(&["limits", "remove", limit.trim()]);
     until("the limit is gone", || ask() == 200);
     let refused = run(folder.path(), &["providers", "remove", "second"]);
@@ -97,4 +104,121 @@ fn check_reaches_every_provider() {
     let bad = run(folder.path(), &["check", "--config", file.to_str().unwrap()]);
     assert!(!bad.status.success());
     assert!(String::from_utf8_lossy(&bad.stdout).contains("gone (openai): "));
+}
+
+#[test]
+fn check_reaches_what_was_made_live_and_makes_nothing_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    stdout(&run(folder.path(), &["check"]));
+    assert!(!folder.path().join("data").exists());
+    let _node = Node::start(folder.path());
+    let (held, address) = crate::node::taken_port();
+    drop(held);
+    let url = format!("http://{address}/v1");
+    let add = ["providers", "add", "live", "--kind", "openai", "--base-url", &url];
+    stdout(&run(folder.path(), &add));
+    let bad = run(folder.path(), &["check"]);
+    assert!(!bad.status.success());
+    assert!(String::from_utf8_lossy(&bad.stdout).contains("live (openai): "));
+}
+
+#[test]
+fn where_nothing_is_installed_nothing_is_administered() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [["projects", "list"], ["keys", "list"], ["organizations", "list"]] {
+        let mut command = command.to_vec();
+        if command[0] == "keys" {
+            command.extend(["--project", "proj_1"]);
+        }
+        let refused = run(folder.path(), &command);
+        assert!(!refused.status.success());
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            message.contains("start `kijun` once") && message.contains("--data-dir"),
+            "{message}"
+        );
+    }
+    assert!(!folder.path().join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn a_second_organisation_is_administered_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path());
+    let kijun = |arguments: &[&str]| stdout(&run(folder.path(), arguments));
+    let made = kijun(&["organizations", "create", "Second"]);
+    let (id, admin_key) = (word(&made, 0), word(&made, 1));
+    assert!(kijun(&["organizations", "list"]).contains("Second"));
+    let theirs = kijun(&["projects", "create", "Theirs", "--organization", &id]);
+    assert!(!kijun(&["projects", "list"]).contains(theirs.trim()));
+    assert!(kijun(&["projects", "list", "--organization", &id]).contains(theirs.trim()));
+    until("its admin key sees its own projects", || {
+        let (status, body) = node.send("GET", "/v1/organization/projects", &admin_key, "");
+        status == 200 && body.contains(theirs.trim())
+    });
+    let ours = node.send("GET", "/v1/organization/projects", ADMIN_KEY, "").1;
+    assert!(!ours.contains(theirs.trim()));
+    let unknown = run(folder.path(), &["projects", "list", "--organization", "org-none"]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("org-none"));
+}
+
+#[test]
+fn a_credential_is_changed_without_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let _node = Node::start(folder.path());
+    let with_stdin = |arguments: &[&str], text: &str| {
+        let mut command = crate::node::kijun(folder.path());
+        let piped = std::process::Stdio::piped;
+        let mut child =
+            command.args(arguments).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let url = "http://127.0.0.1:9/v1";
+    stdout(&run(
+        folder.path(),
+        &["providers", "add", "hub", "--kind", "openai", "--base-url", url],
+    ));
+    let row = || {
+        let list = stdout(&run(folder.path(), &["providers", "list"]));
+        list.lines().find(|line| line.starts_with("hub")).unwrap().to_owned()
+    };
+    assert!(row().contains("none"), "{}", row());
+    stdout(&with_stdin(&["providers", "set-key", "hub"], "sk-upstream\n"));
+    assert!(row().contains("set") && row().contains(url), "{}", row());
+    assert!(!with_stdin(&["providers", "set-key", "hub"], "").status.success());
+    assert!(!with_stdin(&["providers", "set-key", "nobody"], "sk-x").status.success());
+    let list = stdout(&run(folder.path(), &["providers", "list"]));
+    let sim = list.lines().find(|line| line.starts_with("kijun-sim")).unwrap();
+    assert!(!sim.contains("vendor"), "{sim}");
+}
+
+#[test]
+fn prices_are_added_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let _node = Node::start(folder.path());
+    let add = |from: &str| {
+        let arguments = [
+            "prices",
+            "add",
+            "--provider",
+            "lab",
+            "--model",
+            "m-*",
+            "--from",
+            from,
+            "--input",
+            "1.25",
+            "--output",
+            "10",
+            "--source",
+            "contract 7",
+        ];
+        run(folder.path(), &arguments)
+    };
+    let id = stdout(&add("2026-03-01"));
+    let list = stdout(&run(folder.path(), &["prices", "list"]));
+    assert!(list.contains(id.trim()) && list.contains("2026-03-01"), "{list}");
+    let wrong = add("soon");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("effective_from"));
 }

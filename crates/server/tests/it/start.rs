@@ -25,6 +25,16 @@ fn the_first_start_makes_keys_that_work_and_the_second_finds_everything_as_it_wa
 }
 
 #[test]
+fn what_nobody_reads_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = kijun(folder.path()).arg("config").stdout(writer).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn what_is_kept_is_closed_to_others() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
@@ -97,7 +107,8 @@ fn an_unknown_key_in_the_file_is_refused_with_the_nearest_one() {
 fn a_credential_that_is_not_set_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kijun.toml");
-    let provider = "[[providers]]\nname = \"a\"\nkind = \"openai\"\napi_key = { env = \"NOT_SET\" }\n";
+    let provider =
+        "[[providers]]\nname = \"a\"\nkind = \"openai\"\napi_key = { env = \"NOT_SET\" }\n";
     std::fs::write(&file, provider).unwrap();
     let message = failure(&run(folder.path(), &["check", "--config", file.to_str().unwrap()]));
     assert!(message.contains("NOT_SET") && message.contains("provider `a`"), "{message}");

@@ -149,14 +149,14 @@ async fn limits_live_in_their_organisation(bench: &Bench) {
     assert!(matches!(too_much, Err(StoreError::Invalid { .. })));
 
     limit.amount = 5;
-    limit.subject = Some("key_1".into());
     for missing in [
-        store.limit_update(&ours.scope, &limit).await,
+        store.limit_update(&ours.scope, &limit.id, 5).await.map(drop),
         store.limit_delete(&ours.scope, &limit.id).await,
     ] {
         assert!(matches!(missing, Err(StoreError::NotFound { .. })));
     }
-    store.limit_update(&theirs.scope, &limit).await.unwrap();
+    let changed = store.limit_update(&theirs.scope, &limit.id, 5).await.unwrap();
+    assert_eq!(changed, limit);
     assert_eq!(store.limit_list(&theirs.scope).await.unwrap(), [limit.clone()]);
     assert!(store.limit_list(&ours.scope).await.unwrap().is_empty());
     let all = store.limit_list_all().await.unwrap();

@@ -143,10 +143,11 @@ async fn expired_keys_and_archived_projects_leave_the_directory(bench: &Bench) {
     assert_eq!(working(bench).await, [1, 2]);
     bench.clock.advance(Duration::from_secs(5));
     assert_eq!(working(bench).await, [2]);
+    let spare = bench.store.project_create(&two.scope, "Spare").await.unwrap();
     bench.store.project_archive(&two.scope, &two.project.id).await.unwrap();
     assert_eq!(working(bench).await, [0u8; 0]);
     let directory = bench.store.directory_load().await.unwrap();
-    assert_eq!(directory.projects, [one.project]);
+    assert_eq!(directory.projects, [one.project, spare]);
 }
 
 async fn use_is_noted_without_a_change(bench: &Bench) {
@@ -183,10 +184,15 @@ async fn admin_keys_administer_one_organisation(bench: &Bench) {
     assert_eq!(directory.secrets.iter().map(|row| &row.owner).collect::<Vec<_>>(), [&owner]);
 
     store.admin_key_touch(&[(key.id.clone(), Timestamp::from_secs(7))]).await.unwrap();
+    let last = store.admin_key_revoke(&theirs.scope, &key.id).await;
+    assert!(matches!(last, Err(StoreError::LastOne { .. })), "{last:?}");
+    let spare = NewAdminKey { name: "spare".into(), secret: secret(8) };
+    let spare = store.admin_key_create(&theirs.scope, spare).await.unwrap();
     let revoked = store.admin_key_revoke(&theirs.scope, &key.id).await.unwrap();
     assert_eq!(revoked.last_used_at, Some(Timestamp::from_secs(7)));
-    assert!(store.admin_key_list(&theirs.scope, &Page::default()).await.unwrap().data.is_empty());
-    assert_eq!(working(bench).await, [0u8; 0]);
+    let left = store.admin_key_list(&theirs.scope, &Page::default()).await.unwrap().data;
+    assert_eq!(left, [spare]);
+    assert_eq!(working(bench).await, [8]);
 }
 
 /// The first bytes of the hashes that are in the directory.

@@ -8,6 +8,8 @@ use crate::ledger::record;
 store_suite!(
     nodes_that_write_at_once_wait_for_each_other,
     nodes_that_send_the_same_records_write_them_once,
+    nodes_that_start_at_once_begin_with_the_same,
+    the_last_one_stays_whoever_asks_at_once,
     a_node_sees_what_another_changed,
     writes_that_are_given_up_leave_nothing_behind,
 );
@@ -29,6 +31,32 @@ async fn nodes_that_send_the_same_records_write_them_once(bench: &Bench) {
     let records: Vec<_> = (0..500).map(record).collect();
     let (one, two) = tokio::join!(bench.store.call_insert(&records), other.call_insert(&records));
     assert_eq!(one.unwrap() + two.unwrap(), 500);
+    other.close().await;
+}
+
+async fn nodes_that_start_at_once_begin_with_the_same(bench: &Bench) {
+    let other = bench.reopen(&bench.vault).await.unwrap();
+    let nodes = [&bench.store, &other].into_iter().cycle().take(8);
+    let firsts = join_all(nodes.map(|node| node.project_first("Default", "First"))).await;
+    let firsts: Vec<_> = firsts.into_iter().map(Result::unwrap).collect();
+    assert!(firsts.iter().all(|first| first == &firsts[0]));
+    assert_eq!(other.organization_list().await.unwrap().len(), 1);
+    assert_eq!(other.generation().await.unwrap(), 1, "later starts change nothing");
+    let claims = [&bench.store, &other].map(|node| node.setting_claim("once", "x"));
+    let won = join_all(claims).await.into_iter().filter(|claimed| *claimed.as_ref().unwrap());
+    assert_eq!(won.count(), 1);
+    other.close().await;
+}
+
+async fn the_last_one_stays_whoever_asks_at_once(bench: &Bench) {
+    let other = bench.reopen(&bench.vault).await.unwrap();
+    let tenant = bench.tenant("Acme").await;
+    let second = bench.store.project_create(&tenant.scope, "Second").await.unwrap();
+    let both = tokio::join!(
+        bench.store.project_archive(&tenant.scope, &tenant.project.id),
+        other.project_archive(&tenant.scope, &second.id),
+    );
+    assert!(both.0.is_ok() != both.1.is_ok(), "{both:?}");
     other.close().await;
 }
 

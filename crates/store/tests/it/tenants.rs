@@ -67,6 +67,9 @@ async fn project_lists_come_in_pages(bench: &Bench) {
 async fn archived_projects_take_no_new_keys(bench: &Bench) {
     let tenant = bench.tenant("Acme").await;
     let (store, scope, id) = (&bench.store, &tenant.scope, &tenant.project.id);
+    let last = store.project_archive(scope, id).await;
+    assert!(matches!(last, Err(StoreError::LastOne { what: "project", .. })), "{last:?}");
+    store.project_create(scope, "Spare").await.unwrap();
     let archived = store.project_archive(scope, id).await.unwrap();
     assert_eq!(archived.status(), ProjectStatus::Archived);
     bench.clock.advance(std::time::Duration::from_secs(1));
@@ -121,6 +124,7 @@ async fn deleting_a_service_account_revokes_its_keys(bench: &Bench) {
 async fn every_change_raises_the_generation(bench: &Bench) {
     let tenant = bench.tenant("Acme").await;
     let (store, scope, id) = (&bench.store, &tenant.scope, &tenant.project.id);
+    store.project_create(scope, "Spare").await.unwrap();
     let before = store.generation().await.unwrap();
     let models = ModelPermission { mode: ModelMode::Deny, models: vec!["gpt-4o".into()] };
     let project = store.project_models_set(scope, id, &models).await.unwrap();

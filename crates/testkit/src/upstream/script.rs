@@ -23,6 +23,7 @@ const STREAM_HEAD: &[u8] =
 const WHOLE_HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
 const DONE: &str = "data: [DONE]\n\n";
+const ERROR_EVENT: &str = "data: {\"error\":{\"message\":\"the engine fell over\",\"type\":\"server_error\",\"param\":null,\"code\":\"engine\"}}\n\n";
 
 macro_rules! behaviours {
     ($($(#[$doc:meta])* $name:ident = $model:literal),+ $(,)?) => {
@@ -71,6 +72,12 @@ behaviours! {
     ServerError = "server-error",
     /// A finished stream without `[DONE]`.
     NoDone = "no-done",
+    /// An error told inside the stream, and `[DONE]` all the same.
+    ErrorInStream = "error-in-stream",
+    /// A last event without its blank line, and no `[DONE]`.
+    NoLastBlank = "no-last-blank",
+    /// A stream that goes on after `[DONE]`.
+    AfterDone = "after-done",
 }
 
 impl Behaviour {
@@ -92,6 +99,7 @@ pub(super) async fn play(
         (Behaviour::Hang, _) => hang(peer).await,
         (Behaviour::ResetMidStream, _) => reset(streamed, peer).await,
         (Behaviour::NeverEnding, _) => never_ending(streamed, peer).await,
+        (Behaviour::AfterDone, true) => after_done(peer).await,
         (Behaviour::SplitUtf8, false) => {
             let answer = whole(TEXT, USAGE);
             in_pieces(WHOLE_HEAD, answer.as_bytes().chunks(1), peer).await
@@ -125,6 +133,14 @@ async fn send_whole(behaviour: Behaviour, mut peer: Peer) -> io::Result<Option<P
 async fn send_events(behaviour: Behaviour, peer: Peer) -> io::Result<Option<Peer>> {
     let mut events = match behaviour {
         Behaviour::MissingUsage | Behaviour::NoDone => stream(&[TEXT], false),
+        Behaviour::ErrorInStream => vec![delta("a"), ERROR_EVENT.to_owned()],
+        Behaviour::NoLastBlank => {
+            let mut events = stream(&[TEXT], false);
+            if let Some(last) = events.last_mut() {
+                last.truncate(last.trim_end().len());
+            }
+            events
+        }
         Behaviour::UnknownFields => vec![format!("{UNKNOWN_FIELDS_EVENT}\n\n"), usage_event()],
         Behaviour::BigToolArgs => vec![big_tool_event(), finish_event(), usage_event()],
         Behaviour::SseComments => {
@@ -133,10 +149,18 @@ async fn send_events(behaviour: Behaviour, peer: Peer) -> io::Result<Option<Peer
         }
         _ => stream(&["a", "b", "c"], true),
     };
-    if behaviour != Behaviour::NoDone {
+    if !matches!(behaviour, Behaviour::NoDone | Behaviour::NoLastBlank) {
         events.push(DONE.to_owned());
     }
     in_pieces(STREAM_HEAD, events.iter().map(String::as_bytes), peer).await
+}
+
+async fn after_done(mut peer: Peer) -> io::Result<Option<Peer>> {
+    let events = stream(&["a"], true).concat() + DONE;
+    peer.send(STREAM_HEAD).await?;
+    peer.chunk(events.as_bytes()).await?;
+    peer.send_for_ever(&chunk(b": still here\n\n")).await?;
+    Ok(None)
 }
 
 async fn in_pieces<'a>(

@@ -23,39 +23,35 @@ pub use output::OutputText;
 /// More finish reasons than any request can ask choices for are not kept.
 const MOST_FINISH_REASONS: usize = 128;
 
-/// A whole answer.
-#[derive(Debug)]
-pub struct Whole<'a> {
-    /// The usage that the provider reports.
-    pub usage: Option<Usage>,
-    operation: Operation,
-    body: &'a [u8],
-}
+/// What should be a whole answer is no JSON object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is no JSON object")]
+pub struct NotAnObject;
 
-/// Reads the usage of a whole answer.
-pub fn read_whole(operation: Operation, body: &[u8]) -> Whole<'_> {
+/// The usage that a whole answer reports, if it reports any.
+///
+/// # Errors
+/// [`NotAnObject`]
+pub fn read_whole(body: &[u8]) -> Result<Option<Usage>, NotAnObject> {
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(borrow)]
         usage: Option<&'a RawValue>,
     }
-    let answer: Option<Answer<'_>> = std::str::from_utf8(body).ok().and_then(object);
-    let usage = answer.and_then(|answer| usage::read(answer.usage?.get().as_bytes()));
-    Whole { usage, operation, body }
+    let text = std::str::from_utf8(body).map_err(|_| NotAnObject)?;
+    let answer: Answer<'_> = object(text).ok_or(NotAnObject)?;
+    Ok(answer.usage.and_then(|said| usage::read(said.get().as_bytes())))
 }
 
-impl Whole<'_> {
-    /// What the model wrote, for counting its tokens. It reads the answer anew, so ask only when
-    /// the provider reports no usage.
-    pub fn output_text(&self) -> OutputText {
-        let mut output = OutputText::default();
-        if matches!(self.operation, Operation::ChatCompletions | Operation::Completions)
-            && let Some(answer) = std::str::from_utf8(self.body).ok().and_then(Chunk::read)
-        {
-            answer.choices.iter().flatten().for_each(|choice| output.add(choice));
-        }
-        output
+/// What the model wrote in a whole answer, for counting its tokens where no usage is reported.
+pub fn output_text(operation: Operation, body: &[u8]) -> OutputText {
+    let mut output = OutputText::default();
+    if matches!(operation, Operation::ChatCompletions | Operation::Completions)
+        && let Some(answer) = std::str::from_utf8(body).ok().and_then(Chunk::read)
+    {
+        answer.choices.iter().flatten().for_each(|choice| output.add(choice));
     }
+    output
 }
 
 /// What to hand on of an event.

@@ -131,14 +131,16 @@ fn a_whole_answer_is_read() {
     let body = br#"{"choices":[{"message":{"role":"assistant","content":"hi"}},
         {"message":{"content":null,"tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}],
         "usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
-    let whole = read_whole(Operation::ChatCompletions, body);
-    assert_eq!(whole.usage, Some(Usage { input: 3, output: 1, ..Usage::default() }));
-    assert_eq!(whole.output_text().text, "hif{}");
-    let legacy = read_whole(Operation::Completions, br#"{"choices":[{"text":"ho"}]}"#);
-    assert_eq!((legacy.usage, legacy.output_text().text), (None, "ho".to_owned()));
+    let usage = Usage { input: 3, output: 1, ..Usage::default() };
+    assert_eq!(read_whole(body), Ok(Some(usage)));
+    assert_eq!(output_text(Operation::ChatCompletions, body).text, "hif{}");
+    let legacy = br#"{"choices":[{"text":"ho"}]}"#;
+    assert_eq!(read_whole(legacy), Ok(None));
+    assert_eq!(output_text(Operation::Completions, legacy).text, "ho");
     let embeddings = br#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":3}}"#;
-    let whole = read_whole(Operation::Embeddings, embeddings);
-    assert_eq!(whole.usage, Some(Usage { input: 3, ..Usage::default() }));
-    assert!(whole.output_text().is_empty());
-    assert_eq!(read_whole(Operation::ChatCompletions, b"<html>").usage, None);
+    assert_eq!(read_whole(embeddings), Ok(Some(Usage { input: 3, ..Usage::default() })));
+    assert!(output_text(Operation::Embeddings, embeddings).is_empty());
+    for wrong in [&b"<html>"[..], b"[]", b"{} {}", b""] {
+        assert_eq!(read_whole(wrong), Err(NotAnObject));
+    }
 }

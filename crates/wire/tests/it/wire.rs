@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use wire::envelope::{self, Envelope};
-use wire::meter::{Forward, StreamMeter, read_whole};
+use wire::meter::{Forward, StreamMeter, output_text, read_whole};
 use wire::sse::{Event, Splitter, TooLong, write_data};
 use wire::{error, usage};
 
@@ -104,7 +104,7 @@ fn every_reader(bytes: &[u8]) {
             assert_eq!(sent["model"], "up");
             assert!(!envelope.stream || sent["stream_options"]["include_usage"] == json!(true));
         }
-        let _ = read_whole(operation, bytes).output_text();
+        let _ = (read_whole(bytes), output_text(operation, bytes));
     }
     let _ = envelope::rewrite(&body, "up", true);
     let _ = usage::read(bytes);

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
+use super::not_of_the_file;
 use crate::App;
 use crate::ids::Ids;
 use crate::openapi::ErrorEnvelope;
@@ -30,11 +31,7 @@ pub(crate) async fn delete(
     admin: Admin,
     Ids(limit): Ids<String>,
 ) -> Result<Json<Deleted>, Problem> {
-    if app.gateway.file_limits().iter().any(|other| other.id.as_str() == limit) {
-        let message =
-            format!("limit `{limit}` is defined in the configuration file; change it there");
-        return Err(Problem::new(409, "invalid_request_error", Some("defined_elsewhere"), message));
-    }
+    not_of_the_file(&app, &limit)?;
     let id = limit.as_str().into();
     admission::limits::delete(&app.store, &admin.scope, &id).await?;
     app.gateway.see_change().await;

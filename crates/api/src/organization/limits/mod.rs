@@ -1,5 +1,6 @@
 //! `/v1/organization/limits`: Kijun's own.
 
+pub(super) mod change;
 pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod list;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::list::Listed;
+use crate::App;
 use crate::problem::Problem;
 
 /// A limit on requests, tokens or concurrent calls.
@@ -85,6 +87,15 @@ impl UsageLimit {
             source,
         }
     }
+}
+
+/// Refuses to touch a limit that stands in the configuration file.
+fn not_of_the_file(app: &App, limit: &str) -> Result<(), Problem> {
+    if app.gateway.file_limits().iter().all(|other| other.id.as_str() != limit) {
+        return Ok(());
+    }
+    let message = format!("limit `{limit}` is defined in the configuration file; change it there");
+    Err(Problem::new(409, "invalid_request_error", Some("defined_elsewhere"), message))
 }
 
 impl Listed for UsageLimit {
