@@ -12,6 +12,7 @@ mod ids;
 pub mod openapi;
 pub mod organization;
 pub mod problem;
+mod rate_limits;
 pub mod v1;
 
 use std::sync::Arc;

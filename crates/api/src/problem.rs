@@ -13,7 +13,7 @@ use store::StoreError;
 use wire::error::ErrorBody;
 
 use crate::body::BodyError;
-use crate::v1::put_limits;
+use crate::rate_limits;
 
 /// A response that is an error.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ fn from_admission(refusal: &admission::Refusal, status: u16) -> Problem {
         admission::Refusal::ModelNotAllowed { .. } => of_model(status, refusal.code(), message),
     };
     if let admission::Refusal::LimitReached(reached) = refusal {
-        put_limits(&mut problem.headers, &reached.headers);
+        rate_limits::put(&mut problem.headers, &reached.headers);
     }
     match refusal.retry_after() {
         Some(after) => problem.retry_after(after),

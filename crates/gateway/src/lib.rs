@@ -14,12 +14,14 @@
 mod administer;
 pub mod admit;
 pub mod arrive;
+mod breaker;
 pub mod call;
 pub mod catalog;
 pub mod discovery;
 pub mod idempotency;
 pub mod identify;
 pub mod journal;
+mod latency;
 pub mod price;
 pub mod refresh;
 pub mod refusal;

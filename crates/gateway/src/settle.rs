@@ -19,8 +19,9 @@ use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::tokenizer;
 
-/// More text than this is counted off the call's own thread.
-const COUNTED_INLINE: usize = 128 * 1024;
+/// More text than this is counted off the call's own thread: the worst of texts, at a few megabytes
+/// a second, would hold other calls up.
+const COUNTED_INLINE: usize = 32 * 1024;
 
 /// Where receipts are settled. One per node.
 #[derive(Debug)]

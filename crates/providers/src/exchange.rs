@@ -236,9 +236,9 @@ fn read_object(document: &[u8]) -> Result<Option<Usage>, Failure> {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 
-/// Headers that are about the connection or the body as it was framed there, or that a browser
-/// would take for the gateway's own.
-const KEPT_BACK: [HeaderName; 19] = [
+/// Headers that are about the connection or the body as it was framed there, that a browser would
+/// take for the gateway's own, or that name the operator's account.
+const KEPT_BACK: [HeaderName; 21] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
@@ -258,6 +258,8 @@ const KEPT_BACK: [HeaderName; 19] = [
     header::ALT_SVC,
     header::STRICT_TRANSPORT_SECURITY,
     header::WWW_AUTHENTICATE,
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
 ];
 
 /// What of a provider's headers is handed on. A provider's CORS headers speak of its own address.
@@ -299,6 +301,7 @@ mod tests {
             ("retry-after", "2"),
             ("x-ratelimit-remaining-requests", "1"),
             ("set-cookie", "a=b"),
+            ("openai-organization", "org-operators-own"),
             ("content-length", "3"),
             ("connection", "close"),
             ("access-control-allow-origin", "*"),

@@ -1,30 +1,22 @@
 //! What the verbs that reach a model share: from an HTTP request to the gateway and back.
 
-use std::time::Duration;
-
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
 use gateway::route::Alias;
 use gateway::{Identified, Inbound, Refusal, Reply, ReplyBody};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderName, HeaderValue, Request, header};
 use kernel::Operation;
 
 use crate::credential::credential;
 use crate::edge::Arrival;
 use crate::problem::{self, Problem};
-use crate::{App, body};
+use crate::{App, body, rate_limits};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const LIMIT_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
-const REMAINING_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
-const RESET_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
-const LIMIT_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
-const REMAINING_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
-const RESET_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
 
 /// Answers one call to a model.
 pub(super) async fn call(
@@ -81,26 +73,6 @@ fn respond(reply: Reply) -> Response {
     if replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    put_limits(headers, &limits);
+    rate_limits::put(headers, &limits);
     response
-}
-
-/// The `x-ratelimit-*` headers; where no limit of ours holds, the provider's own stay.
-pub(crate) fn put_limits(headers: &mut HeaderMap, limits: &admission::RateLimitHeaders) {
-    if let Some(left) = limits.requests {
-        headers.insert(LIMIT_REQUESTS, left.limit.into());
-        headers.insert(REMAINING_REQUESTS, left.remaining.into());
-        put_reset(headers, RESET_REQUESTS, left.reset);
-    }
-    if let Some(left) = limits.tokens {
-        headers.insert(LIMIT_TOKENS, left.limit.into());
-        headers.insert(REMAINING_TOKENS, left.remaining.into());
-        put_reset(headers, RESET_TOKENS, left.reset);
-    }
-}
-
-fn put_reset(headers: &mut HeaderMap, name: HeaderName, reset: Duration) {
-    if let Ok(value) = HeaderValue::try_from(admission::duration_text(reset)) {
-        headers.insert(name, value);
-    }
 }

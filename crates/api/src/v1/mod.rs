@@ -7,8 +7,6 @@ mod embeddings;
 mod models;
 mod moderations;
 
-pub(crate) use call::put_limits;
-
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

@@ -28,7 +28,7 @@ pub enum BreakerState {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     window_start: Timestamp,
     calls: u32,
     failures: u32,
@@ -39,7 +39,7 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    pub(super) fn state(&self, now: Timestamp) -> BreakerState {
+    pub(crate) fn state(&self, now: Timestamp) -> BreakerState {
         match self.rests_until {
             None => BreakerState::Closed,
             Some(until) if now < until => BreakerState::Open,
@@ -47,7 +47,7 @@ impl Breaker {
         }
     }
 
-    pub(super) fn lets_through(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn lets_through(&mut self, now: Timestamp) -> bool {
         match self.state(now) {
             BreakerState::Closed => true,
             BreakerState::Open => false,
@@ -55,14 +55,14 @@ impl Breaker {
         }
     }
 
-    pub(super) fn succeeded(&mut self, now: Timestamp) {
+    pub(crate) fn succeeded(&mut self, now: Timestamp) {
         self.count(now);
         if self.rests_until.take().is_some() {
             *self = Self { window_start: now, ..Self::default() };
         }
     }
 
-    pub(super) fn failed(&mut self, now: Timestamp) {
+    pub(crate) fn failed(&mut self, now: Timestamp) {
         self.count(now);
         self.failures += 1;
         let opens = self.calls >= LEAST_CALLS
@@ -74,7 +74,7 @@ impl Breaker {
         }
     }
 
-    pub(super) fn abandoned(&mut self) {
+    pub(crate) fn abandoned(&mut self) {
         self.trial_under_way = false;
     }
 

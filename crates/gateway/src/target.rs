@@ -1,8 +1,5 @@
 //! A target: one upstream model of one provider, with what is known of its health.
 
-mod breaker;
-mod latency;
-
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +9,10 @@ use kernel::catalog::{FailureClass, Timeouts};
 use kernel::{Operation, Timestamp};
 use providers::Provider;
 
-use breaker::Breaker;
-pub use breaker::BreakerState;
-use latency::Latency;
+use crate::breaker::Breaker;
+pub use crate::breaker::BreakerState;
+use crate::latency::Latency;
+
 
 /// One upstream model of one provider, as an alias uses it.
 #[derive(Debug, Clone)]

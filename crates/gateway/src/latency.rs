@@ -9,17 +9,17 @@ const MEMORY: u64 = 16;
 /// Microseconds; 0: nothing seen yet. Two calls that end at once may lose one observation, which
 /// an average forgives.
 #[derive(Debug, Default)]
-pub(super) struct Latency(AtomicU64);
+pub(crate) struct Latency(AtomicU64);
 
 impl Latency {
-    pub(super) fn observe(&self, latency: Duration) {
+    pub(crate) fn observe(&self, latency: Duration) {
         let new = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1);
         let old = self.0.load(Ordering::Relaxed);
         let next = if old == 0 { new } else { old - old / MEMORY + new / MEMORY };
         self.0.store(next.max(1), Ordering::Relaxed);
     }
 
-    pub(super) fn usual(&self) -> Option<Duration> {
+    pub(crate) fn usual(&self) -> Option<Duration> {
         let micros = self.0.load(Ordering::Relaxed);
         (micros > 0).then(|| Duration::from_micros(micros))
     }
