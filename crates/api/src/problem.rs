@@ -46,6 +46,13 @@ impl Problem {
         Self::of(400, &body)
     }
 
+    /// What it says, for who reads no JSON.
+    pub fn message(&self) -> String {
+        let body: Option<serde_json::Value> = serde_json::from_slice(&self.body).ok();
+        let message = body.as_ref().and_then(|body| body.pointer("/error/message")?.as_str());
+        message.map_or_else(|| String::from_utf8_lossy(&self.body).into_owned(), str::to_owned)
+    }
+
     fn of(status: u16, body: &ErrorBody) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self { status, headers: Box::default(), body: body.to_json() }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::catalog::FailureClass;
-use kernel::{SharedClock, SharedRng, Timestamp};
+use kernel::{Clock, SharedClock, SharedRng, Timestamp};
 use providers::{Answer, Failure, Outbound};
 
 use crate::Refusal;
@@ -40,7 +40,7 @@ impl Caller {
         let mut plan = Plan::new(Arc::clone(&admitted.alias));
         let mut last: Option<Failure> = None;
         let mut attempt = 0;
-        while attempt < self.retry.max_attempts {
+        while attempt < self.retry.max_attempts.get() {
             let now = self.clock.now();
             let Some(target) = plan.next(admitted, now, self) else { break };
             let Some(mut turn) = Turn::take(&target, now) else {
@@ -51,8 +51,8 @@ impl Caller {
                 break;
             }
             let total = target.timeouts.total().min(patience.unwrap_or(Duration::MAX));
-            let Some(left) = total.checked_sub(now.since(started)).filter(|left| !left.is_zero())
-            else {
+            let now_left = |clock: &dyn Clock| total.saturating_sub(clock.now().since(started));
+            let Some(left) = Some(now_left(&*self.clock)).filter(|left| !left.is_zero()) else {
                 last.get_or_insert_with(|| {
                     Failure::silent(FailureClass::Timeout, "the call took longer than its deadline")
                 });
@@ -76,8 +76,14 @@ impl Caller {
                     );
                     let pause = plan.after_failure(&target, &failure, attempt + 1, self);
                     last = Some(failure);
-                    let again = attempt < self.retry.max_attempts;
-                    if let Some(pause) = pause.filter(|pause| again && *pause < left) {
+                    if attempt == self.retry.max_attempts.get() {
+                        break;
+                    }
+                    if let Some(pause) = pause {
+                        if now_left(&*self.clock) <= pause {
+                            // The client waits better than we can.
+                            break;
+                        }
                         tokio::time::sleep(pause).await;
                     }
                 }

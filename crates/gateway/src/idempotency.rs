@@ -130,6 +130,9 @@ impl Idempotency {
 impl Ticket {
     /// Gathers a piece of a stream.
     pub(crate) fn gather(&mut self, piece: &[u8]) {
+        if self.key.is_none() {
+            return;
+        }
         if self.gathered.len() + piece.len() <= LARGEST {
             self.gathered.extend_from_slice(piece);
         } else {

@@ -18,7 +18,7 @@ use crate::Gateway;
 use crate::catalog::Catalog;
 use crate::discovery::Found;
 use crate::journal::Mover;
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::{self, Catalogue, Snapshot};
 use crate::target::Wards;
 
 /// How long the database may take to say whether something changed.
@@ -35,6 +35,8 @@ pub(crate) struct Freshness {
     turn: Mutex<()>,
     /// Whether the last look found no database.
     away: AtomicBool,
+    /// Whether a reading is owed: one was begun and did not succeed.
+    behind: AtomicBool,
 }
 
 impl Gateway {
@@ -60,6 +62,7 @@ impl Gateway {
     /// # Errors
     /// When the store cannot be read; the old snapshot stays.
     pub async fn refresh(&self) -> Result<(), StoreError> {
+        self.freshness.behind.store(true, Ordering::Release);
         let _turn = self.freshness.turn.lock().await;
         let old = self.snapshot();
         let reading = Reading {
@@ -74,6 +77,7 @@ impl Gateway {
         drop(old);
         self.wards.sweep();
         self.discovery.look.notify_one();
+        self.freshness.behind.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -98,7 +102,11 @@ impl Gateway {
 
     async fn look(&self) -> Result<(), StoreError> {
         let generation = within(LOOK_PATIENCE, self.store.generation()).await?;
-        if generation == self.snapshot.load().generation { Ok(()) } else { self.refresh().await }
+        let same = generation == self.snapshot.load().generation;
+        if same && !self.freshness.behind.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.refresh().await
     }
 
     /// Writes down which admin keys were used. What cannot be written is tried again.
@@ -139,21 +147,34 @@ impl Reading<'_> {
         // The generation first: what changes while we read is read again.
         let generation = self.store.generation().await?;
         let directory = self.store.directory_load().await?;
+        let catalogue = match (self.catalogue(&directory, old).await, old) {
+            (Err(error), Some(old)) if !matches!(error, StoreError::Unavailable { .. }) => {
+                // A row that cannot be read must not keep revoked keys working.
+                tracing::error!(%error, "providers, models, limits and prices stay as they were");
+                old.catalogue.clone()
+            }
+            (read, _) => Arc::new(read?),
+        };
+        Ok(Snapshot {
+            directory: Directory::new(&directory),
+            models: ModelLists::new(&directory.projects),
+            catalogue,
+            generation,
+        })
+    }
+
+    async fn catalogue(
+        &self,
+        directory: &store::Directory,
+        old: Option<&Snapshot>,
+    ) -> Result<Catalogue, StoreError> {
         let specs = self.catalog.providers_with(self.store.provider_list().await?);
         let models = self.catalog.models_with(self.store.model_list().await?);
         let providers = snapshot::build_providers(&specs, self.rack, old);
         let routes = snapshot::build_routes(&models, &specs, &providers, self.found, self.wards);
-        let limits = self.catalog.limits_with(&directory, self.store.limit_list_all().await?);
+        let limits = self.catalog.limits_with(directory, self.store.limit_list_all().await?);
         let prices = self.catalog.prices_with(self.store.price_list().await?);
-        Ok(Snapshot {
-            rules: Rules::new(limits),
-            directory: Directory::new(&directory),
-            models: ModelLists::new(&directory.projects),
-            routes,
-            prices,
-            providers,
-            generation,
-        })
+        Ok(Catalogue { rules: Rules::new(limits), routes, prices, providers })
     }
 }
 

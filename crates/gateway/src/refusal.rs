@@ -5,7 +5,7 @@ use kernel::{Operation, Outcome};
 use providers::Failure;
 use wire::error::ErrorBody;
 
-/// A call that brought no answer. `api` gives each its HTTP status and OpenAI's error envelope.
+/// A call that brought no answer. `api` gives each OpenAI's error envelope.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Nobody we know, or not any more.

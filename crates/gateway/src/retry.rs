@@ -1,5 +1,6 @@
 //! Retries: how many, how soon, and never so many that they hurt a provider that struggles.
 
+use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
     /// Attempts at most, the first and all targets and fallbacks included.
-    pub max_attempts: u32,
+    pub max_attempts: NonZeroU32,
     /// Milliseconds before the second attempt at the same target, at most; doubled for each
     /// further one and drawn at random below that ("full jitter").
     pub backoff_ms: u64,
@@ -26,7 +27,12 @@ pub struct RetryConfig {
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self { max_attempts: 3, backoff_ms: 100, longest_backoff_ms: 2_000, budget_percent: 20 }
+        Self {
+            max_attempts: NonZeroU32::MIN.saturating_add(2),
+            backoff_ms: 100,
+            longest_backoff_ms: 2_000,
+            budget_percent: 20,
+        }
     }
 }
 

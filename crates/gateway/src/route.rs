@@ -54,6 +54,16 @@ impl Routes {
         self.aliases.get(name)
     }
 
+    /// How many aliases there are.
+    pub fn len(&self) -> usize {
+        self.aliases.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.aliases.is_empty()
+    }
+
     /// All aliases, by name.
     pub fn sorted(&self) -> Vec<&Arc<Alias>> {
         let mut all: Vec<_> = self.aliases.values().collect();

@@ -2,6 +2,7 @@
 //! something changes. A call reads one snapshot from its beginning to its end, and no database.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use admission::{ModelLists, Rules};
@@ -21,6 +22,15 @@ pub struct Snapshot {
     pub directory: Directory,
     /// Which models each project may use.
     pub models: ModelLists,
+    /// What there is to call, and at which limits and prices.
+    pub catalogue: Arc<Catalogue>,
+    /// The store's generation that this was read at.
+    pub generation: i64,
+}
+
+/// What there is to call, and at which limits and prices.
+#[derive(Debug)]
+pub struct Catalogue {
     /// The limits.
     pub rules: Rules,
     /// The aliases.
@@ -29,8 +39,13 @@ pub struct Snapshot {
     pub prices: PriceTable,
     /// The providers, by name.
     pub providers: HashMap<Arc<str>, NamedProvider>,
-    /// The store's generation that this was read at.
-    pub generation: i64,
+}
+
+impl Deref for Snapshot {
+    type Target = Catalogue;
+    fn deref(&self) -> &Catalogue {
+        &self.catalogue
+    }
 }
 
 /// A configured provider and what speaks to it.

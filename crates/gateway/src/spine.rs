@@ -194,7 +194,8 @@ impl Gateway {
         &self.settler
     }
 
-    /// The journal, for those who want to see its records in the database.
+    /// Waits until every call settled so far is in the database, or `patience` is over. Returns
+    /// whether it is.
     pub async fn settled_calls_are_stored(&self, patience: Duration) -> bool {
         self.journal.carried(patience).await
     }

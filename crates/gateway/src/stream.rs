@@ -63,15 +63,16 @@ impl MeteredStream {
         self
     }
 
-    /// Reads a piece's events and says what of it the client gets.
-    fn pass(&mut self, piece: Bytes) -> Result<Bytes, StreamBreak> {
+    /// Reads a piece's events and says what of it the client gets; with an event that is too long,
+    /// that is what came before it.
+    fn pass(&mut self, piece: Bytes) -> (Bytes, Result<(), StreamBreak>) {
         self.splitter.push(piece);
         let mut out = Outgoing::default();
         while let Some(event) = self.splitter.next() {
-            let event = event.map_err(|_| StreamBreak::Invalid)?;
+            let Ok(event) = event else { return (out.into_bytes(), Err(StreamBreak::Invalid)) };
             out.hand_on(self.meter.read(&event), event);
         }
-        Ok(out.into_bytes())
+        (out.into_bytes(), Ok(()))
     }
 
     fn consumed(&mut self) -> Consumed {
@@ -91,9 +92,11 @@ impl MeteredStream {
                 if let Some(receipt) = &mut self.receipt {
                     receipt.first_byte();
                 }
-                match self.pass(piece) {
-                    Ok(out) => self.leaving(out),
-                    Err(broken) => self.end(Err(broken)),
+                let (out, whole) = self.pass(piece);
+                let out = self.leaving(out);
+                match whole {
+                    Ok(()) => out,
+                    Err(broken) => Outgoing::joined(out, self.end(Err(broken))),
                 }
             }
             Some(Err(broken)) => self.end(Err(broken)),
@@ -104,10 +107,8 @@ impl MeteredStream {
                     let event = Bytes::from([&rest[..], b"\n\n"].concat());
                     tail.hand_on(self.meter.read(&event), event);
                 }
-                let mut last = Outgoing::default();
-                last.push(self.leaving(tail.into_bytes()));
-                last.push(self.end(Ok(())));
-                last.into_bytes()
+                let tail = self.leaving(tail.into_bytes());
+                Outgoing::joined(tail, self.end(Ok(())))
             }
         }
     }
@@ -221,6 +222,13 @@ struct Outgoing {
 }
 
 impl Outgoing {
+    fn joined(first: Bytes, second: Bytes) -> Bytes {
+        let mut out = Self::default();
+        out.push(first);
+        out.push(second);
+        out.into_bytes()
+    }
+
     fn hand_on(&mut self, how: Forward, event: Bytes) {
         match how {
             Forward::AsIs => self.push(event),

@@ -13,7 +13,6 @@ use crate::breaker::Breaker;
 pub use crate::breaker::BreakerState;
 use crate::latency::Latency;
 
-
 /// One upstream model of one provider, as an alias uses it.
 #[derive(Debug, Clone)]
 pub struct Target {

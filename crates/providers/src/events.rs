@@ -144,7 +144,6 @@ impl Edit for Translation {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "map_err hands the error over")]
 fn log_bad_answer(_: wire::translate::BadAnswer) -> StreamBreak {
     // The error may quote what the provider said, and that may be content.
     tracing::warn!("a provider's stream could not be translated and was broken off");

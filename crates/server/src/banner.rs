@@ -19,9 +19,9 @@ pub(crate) fn name_deployments(provider: &str) -> String {
     )
 }
 
-/// The banner: where to reach the node, the keys that were just made (they are never shown again),
-/// and which models it found.
-pub(crate) fn text(address: SocketAddr, keys: &FirstKeys, gateway: &Gateway) -> String {
+/// Where to reach the node, and the keys that were just made. They are never shown again, so this
+/// is said as soon as they exist.
+pub(crate) fn ready(address: SocketAddr, keys: &FirstKeys) -> String {
     let mut text = format!("\nKijun is ready: http://{address}/v1\n");
     if let Some(key) = &keys.api_key {
         let _ = write!(text, "\n  API key    {}", key.expose_secret());
@@ -32,10 +32,15 @@ pub(crate) fn text(address: SocketAddr, keys: &FirstKeys, gateway: &Gateway) -> 
     if keys.api_key.is_some() || keys.admin_key.is_some() {
         text.push_str("\n  Write them down: they are stored only as hashes and not shown again.\n");
     }
+    text
+}
+
+/// Which providers and models were found.
+pub(crate) fn found(gateway: &Gateway) -> String {
     let snapshot = gateway.snapshot();
     let mut providers: Vec<_> = snapshot.providers.values().map(|named| &named.spec).collect();
     providers.sort_by(|a, b| a.name.cmp(&b.name));
-    text.push_str("\n  Providers  ");
+    let mut text = "  Providers  ".to_owned();
     let named: Vec<String> = providers
         .iter()
         .map(|spec| match spec.source {

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::config::ServerConfig;
 use crate::reading::Reading;
@@ -48,15 +49,30 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError
     })
 }
 
-/// Serves until `stop` is there, then closes the door. Returns the connections still open, for the
-/// caller to wait for.
+/// Connections still open after the door was closed.
+pub(crate) struct Open {
+    graceful: GracefulShutdown,
+    connections: JoinSet<()>,
+}
+
+impl Open {
+    /// Waits until they have finished what they are at, or `patience` is over; then cuts them off.
+    /// Every call that was under way has ended when this returns.
+    pub(crate) async fn close(mut self, patience: Duration) {
+        let _ = tokio::time::timeout(patience, self.graceful.shutdown()).await;
+        self.connections.shutdown().await;
+    }
+}
+
+/// Serves until `stop` is there, then closes the door. Returns the connections still open.
 pub(crate) async fn serve(
     listener: TcpListener,
     edge: Edge,
     config: &ServerConfig,
     stop: impl Future<Output = ()>,
-) -> GracefulShutdown {
+) -> Open {
     let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     let edge = Arc::new(edge);
     let mut http = http1::Builder::new();
     let head_timeout = Duration::from_secs(config.request_timeout_secs);
@@ -75,7 +91,8 @@ pub(crate) async fn serve(
             Ok((stream, _)) => match prepare(&stream) {
                 Ok(()) => {
                     let stream = Reading::new(stream, patience);
-                    open(stream, &http, Arc::clone(&edge), &graceful);
+                    connections.spawn(converse(stream, &http, Arc::clone(&edge), &graceful));
+                    while connections.try_join_next().is_some() {}
                 }
                 Err(error) => tracing::debug!(%error, "a connection was gone before it began"),
             },
@@ -86,7 +103,7 @@ pub(crate) async fn serve(
             }
         }
     }
-    graceful
+    Open { graceful, connections }
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -97,22 +114,22 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-fn open(
+fn converse(
     stream: Reading<TcpStream>,
     http: &http1::Builder,
     edge: Arc<Edge>,
     graceful: &GracefulShutdown,
-) {
+) -> impl Future<Output = ()> + use<> {
     let service = service_fn(move |request| {
         let edge = Arc::clone(&edge);
         async move { edge.handle(request).await }
     });
     let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
+    async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection broke off");
         }
-    });
+    }
 }
 
 #[cfg(test)]

@@ -6,25 +6,10 @@ use super::*;
 use kernel::limit::LimitScope;
 use kernel::{ApiKeyId, Clock, ProjectId, Timestamp};
 use proptest::prelude::*;
-
-/// A clock that stands still until it is moved.
-#[derive(Debug, Default)]
-struct StoppedClock(AtomicI64);
-
-impl StoppedClock {
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
+use testkit::FakeClock;
 
 struct Bench {
-    clock: Arc<StoppedClock>,
+    clock: Arc<FakeClock>,
     limiter: Limiter,
     organization: OrganizationId,
     project: ProjectId,
@@ -33,7 +18,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let clock = Arc::new(StoppedClock::default());
+        let clock = Arc::new(FakeClock::at(Timestamp::default()));
         Self {
             limiter: Limiter::new(clock.clone()),
             clock,

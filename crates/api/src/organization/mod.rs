@@ -19,6 +19,7 @@ mod query;
 mod sent;
 mod service_accounts;
 mod usage;
+pub mod written;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

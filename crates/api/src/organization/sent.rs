@@ -23,17 +23,22 @@ impl<T: DeserializeOwned> FromRequest<App> for Sent<T> {
             return parse(Value::Object(serde_json::Map::new())).map(Self);
         }
         check_type(&parts.headers)?;
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| wrong(None, format!("the body is no valid JSON: {error}")))?;
-        if !value.is_object() {
-            return Err(wrong(None, "the body must be a JSON object"));
-        }
-        if holds_nul(&value) {
-            let message = "the body holds a NUL character, which no text here may have";
-            return Err(wrong(None, message));
-        }
-        parse(value).map(Self)
+        read(&bytes).map(Self)
     }
+}
+
+/// A JSON object of this form.
+pub(super) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
+    let value: Value = serde_json::from_slice(json)
+        .map_err(|error| wrong(None, format!("the body is no valid JSON: {error}")))?;
+    if !value.is_object() {
+        return Err(wrong(None, "the body must be a JSON object"));
+    }
+    if holds_nul(&value) {
+        let message = "the body holds a NUL character, which no text here may have";
+        return Err(wrong(None, message));
+    }
+    parse(value)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ impl TestApp {
         let administration = Administration::new(store.clone(), clock.clone(), rng.clone());
         let home = tenant(&administration, "Home").await;
         let transport = Transport::new(TransportConfig::default());
-        let retry = RetryConfig { max_attempts: 1, ..RetryConfig::default() };
+        let retry = RetryConfig { max_attempts: NonZeroU32::MIN, ..RetryConfig::default() };
         let gateway = Gateway::open(Parts {
             config: GatewayConfig { probe_secs: 0, retry, ..GatewayConfig::default() },
             catalog: catalog(&upstream),

@@ -41,6 +41,7 @@ pub struct Journal {
     writer: Mutex<Writer>,
     /// Records that the disk refused, for the mover to carry from memory.
     refused: Mutex<VecDeque<CallRecord>>,
+    /// Records let go because disk and database were away at once for very long.
     lost: AtomicU64,
     written: Notify,
     carried: watch::Sender<Position>,
@@ -54,6 +55,8 @@ struct Writer {
     last_start: Position,
     /// Reused for every record, so that a settled call allocates nothing here.
     line: Vec<u8>,
+    /// Files that hold what the disk may not have yet, but for the one that is written.
+    turned: Vec<File>,
     unsynced: bool,
     fresh: Fresh,
 }
@@ -96,6 +99,7 @@ impl Journal {
                 at,
                 last_start: at,
                 line: Vec::with_capacity(1024),
+                turned: Vec::new(),
                 unsynced: false,
                 fresh: Fresh { records: Vec::new(), from: at, until: None },
             }),
@@ -131,16 +135,17 @@ impl Journal {
         done && self.lock_refused().is_empty()
     }
 
-    /// Records that were lost because disk and database were away at once for very long.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-
     fn refuse(&self, record: CallRecord) {
         let mut refused = self.lock_refused();
         if refused.len() >= REFUSED_RECORDS {
             refused.pop_front();
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            if lost % 1_000 == 1 {
+                tracing::error!(
+                    lost,
+                    "records of calls are lost: neither the disk nor the database takes them, and memory is full"
+                );
+            }
         }
         refused.push_back(record);
     }
@@ -202,8 +207,7 @@ impl Writer {
     fn turn_over(&mut self, folder: &Path) -> io::Result<()> {
         let next = self.at.segment + 1;
         let file = segment::create(folder, next)?;
-        self.file.sync_data()?;
-        self.file = file;
+        self.turned.push(std::mem::replace(&mut self.file, file));
         self.at = Position { segment: next, offset: 0 };
         Ok(())
     }

@@ -11,8 +11,11 @@ use store::Store;
 use super::segment::{self, Position};
 use super::{Journal, Next, line};
 
-/// How long written records wait at most before they are carried.
+/// How long written records wait before they are carried, and at most before they are flushed.
 const PERIOD: Duration = Duration::from_millis(200);
+/// How long the database may take for a batch. One that has hung answers nothing, not even an
+/// error.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes read at once; about 2 500 records.
 const BATCH_BYTES: u64 = 1_500_000;
 /// The longest pause between two tries while the database is away.
@@ -35,8 +38,14 @@ impl Mover {
         Self { journal, store, at, taken: None }
     }
 
-    /// Carries for ever. Drop the future to stop; what is left is carried at the next start.
-    pub async fn run(mut self) {
+    /// Carries and flushes for ever. Drop the future to stop; what is left is carried at the next
+    /// start.
+    pub async fn run(self) {
+        let journal = Arc::clone(&self.journal);
+        tokio::join!(self.keep_carrying(), keep_flushing(&journal));
+    }
+
+    async fn keep_carrying(mut self) {
         let mut pause = PERIOD;
         loop {
             match self.carry_all().await {
@@ -48,19 +57,17 @@ impl Mover {
                 Err(error) => {
                     tracing::warn!(%error, "settled calls wait in the journal until the database answers");
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    // A power cut must not lose more because the database is away.
-                    if let Err(error) = self.sync().await {
-                        tracing::warn!(%error, "the journal could not be flushed");
-                    }
                     tokio::time::sleep(pause).await;
                 }
             }
         }
     }
 
-    /// Carries everything that is there now.
+    /// Carries what is there now. What comes meanwhile waits for the next period: many small
+    /// batches would cost more than one.
     async fn carry_all(&mut self) -> Result<(), CarryError> {
         self.carry_refused().await?;
+        let goal = self.journal.lock_writer().at;
         loop {
             let batch = match self.taken.take() {
                 Some(batch) => batch,
@@ -68,13 +75,16 @@ impl Mover {
             };
             let next = batch.next;
             if next == self.at {
-                return self.sync().await;
+                return Ok(());
             }
             if let Err(error) = self.carry(&batch).await {
                 self.taken = Some(batch);
                 return Err(error);
             }
             self.arrive(next).await?;
+            if next >= goal {
+                return Ok(());
+            }
         }
     }
 
@@ -86,8 +96,15 @@ impl Mover {
                 "damaged journal lines were passed over"
             );
         }
-        self.store.call_insert(&batch.records).await?;
+        self.insert(&batch.records).await?;
         Ok(self.store.api_key_touch(&last_uses(&batch.records)).await?)
+    }
+
+    async fn insert(&self, records: &[CallRecord]) -> Result<(), CarryError> {
+        match tokio::time::timeout(PATIENCE, self.store.call_insert(records)).await {
+            Ok(inserted) => Ok(inserted.map(drop)?),
+            Err(_) => Err(CarryError::Hung),
+        }
     }
 
     /// Carries what the disk refused.
@@ -98,7 +115,7 @@ impl Mover {
             if batch.is_empty() {
                 return Ok(());
             }
-            self.store.call_insert(&batch).await?;
+            self.insert(&batch).await?;
             let mut refused = self.journal.lock_refused();
             // Only what was carried: the oldest may have been let go meanwhile.
             for record in &batch {
@@ -137,18 +154,30 @@ impl Mover {
         self.journal.carried.send_replace(next);
         Ok(())
     }
+}
 
-    /// Bounds what a power cut (not a killed process) could lose to one period.
-    async fn sync(&self) -> Result<(), CarryError> {
-        let file = {
-            let mut writer = self.journal.lock_writer();
-            if !std::mem::take(&mut writer.unsynced) {
-                return Ok(());
-            }
-            writer.file.try_clone()?
-        };
-        Ok(blocking(move || file.sync_data()).await?)
+/// Bounds what a power cut (not a killed process) could lose to about one period, whether the
+/// database is there or not.
+async fn keep_flushing(journal: &Journal) {
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        if let Err(error) = flush(journal).await {
+            tracing::warn!(%error, "the journal could not be flushed");
+        }
     }
+}
+
+async fn flush(journal: &Journal) -> io::Result<()> {
+    let files = {
+        let mut writer = journal.lock_writer();
+        if !std::mem::take(&mut writer.unsynced) {
+            return Ok(());
+        }
+        let mut files = std::mem::take(&mut writer.turned);
+        files.push(writer.file.try_clone()?);
+        files
+    };
+    blocking(move || files.iter().try_for_each(std::fs::File::sync_data)).await
 }
 
 /// Why a batch could not be carried.
@@ -158,6 +187,8 @@ enum CarryError {
     Journal(#[from] io::Error),
     #[error("the database: {0}")]
     Store(#[from] store::StoreError),
+    #[error("the database did not take a batch within {} s", PATIENCE.as_secs())]
+    Hung,
 }
 
 #[derive(Debug)]

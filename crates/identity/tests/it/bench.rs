@@ -1,30 +1,20 @@
 //! What every test starts from: an empty store, and a clock that is moved by hand.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use identity::{Administration, Directory, FirstKeys, IdentityError, Presented};
 use kernel::{Clock, Principal, Scope, SystemRng, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use store::Store;
-
-/// A clock that stands still until it is moved.
-#[derive(Debug)]
-pub(crate) struct StoppedClock(AtomicI64);
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
+use testkit::FakeClock;
 
 /// An installation after its first start.
 pub(crate) struct Bench {
     pub(crate) administration: Administration,
     pub(crate) first: FirstKeys,
     pub(crate) store: Store,
-    clock: Arc<StoppedClock>,
+    clock: Arc<FakeClock>,
 }
 
 impl Bench {
@@ -43,7 +33,7 @@ impl Bench {
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        self.clock.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+        self.clock.advance(by);
     }
 
     /// Who a node that has just read the store takes the holder of this secret for.
@@ -56,8 +46,8 @@ impl Bench {
 }
 
 /// An administration of an empty store.
-pub(crate) async fn empty() -> (Administration, Store, Arc<StoppedClock>) {
-    let clock = Arc::new(StoppedClock(AtomicI64::new(1_800_000_000_000_000)));
+pub(crate) async fn empty() -> (Administration, Store, Arc<FakeClock>) {
+    let clock = Arc::new(FakeClock::at(Timestamp::from_secs(1_800_000_000)));
     let store = Store::in_memory(clock.clone(), Arc::new(SystemRng)).await.unwrap();
     let administration = Administration::new(store.clone(), clock.clone(), Arc::new(SystemRng));
     (administration, store, clock)

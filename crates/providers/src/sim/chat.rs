@@ -4,8 +4,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::conversation::Conversation;
-use super::script::{Call, Reply};
+use super::script::Reply;
 use super::tokens;
+use super::tools::Call;
 
 /// What every kind of answer begins with.
 #[derive(Debug, Clone)]

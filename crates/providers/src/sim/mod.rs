@@ -12,9 +12,12 @@ mod hints;
 mod moderation;
 mod request;
 mod schema;
+mod schema_merge;
 mod script;
 mod stream;
 mod tokens;
+mod tools;
+mod turn;
 
 use std::sync::Arc;
 

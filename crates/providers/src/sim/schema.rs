@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::hints::Hints;
+use super::schema_merge::{choose, merge};
 
 /// From here on a recursive schema is brought to its end.
 const DEEP: usize = 4;
@@ -71,7 +72,7 @@ impl Generator<'_> {
                     }
                 }
                 ("anyOf" | "oneOf", Value::Array(branches)) => {
-                    if let Some(branch) = choose(branches, depth) {
+                    if let Some(branch) = choose(branches, depth >= DEEP) {
                         merge(&mut flat, self.flat(branch, depth, budget));
                     }
                 }
@@ -214,65 +215,6 @@ fn kind(schema: &Map<String, Value>) -> &str {
         }
         _ => "string",
     }
-}
-
-/// The first branch that says something; deep down, the one that leads no deeper.
-fn choose(branches: &[Value], depth: usize) -> Option<&Value> {
-    let is_null = |branch: &&Value| branch.get("type").and_then(Value::as_str) == Some("null");
-    if depth < DEEP {
-        branches.iter().find(|branch| !is_null(branch)).or(branches.first())
-    } else {
-        branches.iter().find(is_null).or(branches.iter().min_by_key(|branch| refers(branch)))
-    }
-}
-
-fn refers(schema: &Value) -> bool {
-    match schema {
-        Value::Object(fields) => fields.iter().any(|(key, value)| key == "$ref" || refers(value)),
-        Value::Array(values) => values.iter().any(refers),
-        _ => false,
-    }
-}
-
-/// Adds the demands of one schema to those of another.
-fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
-    for (key, new) in from {
-        let merged = match (key.as_str(), into.get(&key)) {
-            (_, None) => new,
-            ("properties", Some(Value::Object(old))) => merge_properties(old.clone(), new),
-            ("required", Some(Value::Array(old))) => {
-                let new = new.as_array().map(Vec::as_slice).unwrap_or_default();
-                let added = new.iter().filter(|name| !old.contains(name));
-                old.iter().chain(added).cloned().collect()
-            }
-            ("enum", Some(Value::Array(old))) => {
-                let both = |value: &&Value| new.as_array().is_some_and(|new| new.contains(value));
-                old.iter().filter(both).cloned().collect()
-            }
-            ("minimum" | "exclusiveMinimum" | "minLength" | "minItems", Some(old)) => {
-                if old.as_f64() > new.as_f64() { old.clone() } else { new }
-            }
-            ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems", Some(old)) => {
-                if old.as_f64() < new.as_f64() { old.clone() } else { new }
-            }
-            // One of several types is narrowed down by a single one, whichever came first.
-            ("type", Some(Value::String(old))) if new.is_array() => old.clone().into(),
-            (_, Some(_)) => new,
-        };
-        into.insert(key, merged);
-    }
-}
-
-fn merge_properties(mut old: Map<String, Value>, new: Value) -> Value {
-    let Value::Object(new) = new else { return old.into() };
-    for (name, property) in new {
-        let property = match old.get(&name) {
-            Some(other) => json!({"allOf": [other, property]}),
-            None => property,
-        };
-        old.insert(name, property);
-    }
-    old.into()
 }
 
 fn formatted(format: &str) -> Option<&'static str> {

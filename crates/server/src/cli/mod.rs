@@ -2,6 +2,7 @@
 
 mod admin_keys;
 mod check;
+mod document;
 mod duration;
 mod keys;
 mod limits;
@@ -71,10 +72,10 @@ enum Command {
     /// Make, list, change and archive projects.
     #[command(subcommand)]
     Projects(projects::Verb),
-    /// Add, list and remove models.
+    /// Add, replace, list and remove models.
     #[command(subcommand)]
     Models(models::Verb),
-    /// Add, list and remove providers.
+    /// Add, replace, list and remove providers.
     #[command(subcommand)]
     Providers(providers::Verb),
     /// Add, list, change and remove limits.

@@ -1,14 +1,16 @@
 //! `kijun models`
 
+use api::organization::written;
 use clap::Subcommand;
 use kernel::catalog::{Fallback, ModelSpec, Source, TargetSpec};
 
+use super::document::{Document, already_there};
 use super::session::Session;
 use super::{Failed, print};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Add a model, or replace one.
+    /// Add a model.
     Add {
         /// The name that clients use.
         name: String,
@@ -19,6 +21,8 @@ pub(super) enum Verb {
         #[arg(long = "fallback", value_name = "MODEL")]
         fallbacks: Vec<String>,
     },
+    /// Make a model, or replace one whole, from the JSON of the API's POST /v1/organization/models.
+    Put(Document),
     /// List the models that are written down; those that providers list come at run time.
     List,
     /// Remove a model.
@@ -32,10 +36,16 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
     let Session { store, catalog, .. } = &session;
     match verb {
         Verb::Add { name, targets, fallbacks } => {
+            if store.model_list().await?.iter().any(|model| model.name == name) {
+                return Err(already_there("model", &name));
+            }
             let fallbacks =
                 fallbacks.into_iter().map(|model| Fallback { model, on: Vec::new() }).collect();
             let spec = ModelSpec { name, targets, fallbacks, source: Source::Database };
             catalog.model_put(store, &spec).await?;
+        }
+        Verb::Put(document) => {
+            catalog.model_put(store, &document.read(written::model)?).await?;
         }
         Verb::List => {
             let models = catalog.models_with(store.model_list().await?);

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
+use api::organization::written;
 use clap::Subcommand;
 use kernel::catalog::{ProviderSpec, Source, Timeouts};
 use secrecy::SecretString;
 
+use super::document::{Document, already_there};
 use super::session::Session;
 use super::{Failed, print};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Add a provider, or replace one.
+    /// Add a provider.
     Add {
         /// Its name.
         name: String,
@@ -38,6 +40,8 @@ pub(super) enum Verb {
         #[arg(long)]
         discover: bool,
     },
+    /// Make a provider, or replace one whole, from the JSON of the API's POST /v1/organization/providers.
+    Put(Document),
     /// Give a provider another credential, read from standard input. All else of it stays.
     SetKey {
         /// Its name.
@@ -65,6 +69,9 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
             max_concurrent,
             discover,
         } => {
+            if store.provider_list().await?.iter().any(|provider| provider.name == name) {
+                return Err(already_there("provider", &name));
+            }
             let spec = ProviderSpec {
                 name,
                 kind,
@@ -79,6 +86,9 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
                 source: Source::Database,
             };
             catalog.provider_put(store, rack, &spec).await?;
+        }
+        Verb::Put(document) => {
+            catalog.provider_put(store, rack, &document.read(written::provider)?).await?;
         }
         Verb::SetKey { name } => catalog.provider_set_key(store, &name, &from_stdin()?).await?,
         Verb::List => {

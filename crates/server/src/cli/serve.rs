@@ -39,10 +39,13 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     };
     let (clock, rng) = (effects.clock.clone(), effects.rng.clone());
     let administration = Administration::new(store.clone(), clock, rng);
-    let keys = administration.bootstrap(wish).await?;
     let gateway =
         app::gateway(&config, catalog, rack, store.clone(), &data_dir.journal(), &effects).await?;
-    let background = {
+    // As late as can be: what fails from here on must not swallow keys that were never shown.
+    let keys = administration.bootstrap(wish).await?;
+    print::line(&banner::ready(address, &keys));
+    gateway.refresh().await?;
+    let mut background = {
         let gateway = gateway.clone();
         tokio::spawn(async move { gateway.background().await })
     };
@@ -62,7 +65,7 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
         let greet = async {
             // Calls are answered meanwhile.
             let _ = tokio::time::timeout(DISCOVERY_PATIENCE, gateway.discovered()).await;
-            print::line(&banner::text(address, &keys, &gateway));
+            print::line(&banner::found(&gateway));
             std::future::pending::<()>().await;
         };
         let drain = Duration::from_secs(config.server.drain_secs);
@@ -76,8 +79,8 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
             drain_calls(&gateway, drain).await;
         };
         let open = listen::serve(listener, edge, &config.server, drained).await;
-        // What is settled may still be on its way out.
-        let _ = tokio::time::timeout(FLUSH_PATIENCE, open.shutdown()).await;
+        // What is settled may still be on its way out; what is not is cut off and settled now.
+        open.close(FLUSH_PATIENCE).await;
         if !gateway.settled_calls_are_stored(CARRY_PATIENCE).await {
             tracing::warn!(
                 "some records did not reach the database; they are in the journal and are carried at the next start"
@@ -86,6 +89,10 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     };
     tokio::select! {
         () = in_order => {}
+        ended = &mut background => {
+            // Without it, revoked keys would go on working and records would pile up.
+            return Err(Failed::new(format!("the node's background work ended: {ended:?}")));
+        }
         () = often(&mut signals.asked, 2) => {
             tracing::warn!("asked to stop again: running calls are cut off, their records are carried at the next start");
         }

@@ -1,5 +1,5 @@
 //! What the administering commands share: the store of the node, running or not. A running node
-//! sees every change within a quarter of a second.
+//! sees every change within `refresh_ms`.
 
 use gateway::catalog::Catalog;
 use identity::Administration;

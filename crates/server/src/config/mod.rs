@@ -338,7 +338,7 @@ mod tests {
     fn nested_sections_are_set_by_environment_too() {
         let file = "[gateway.retry]\nmax_attempts = 5\nbackoff_ms = 7\n";
         let config = load(file, &[("KIJUN_GATEWAY_RETRY_MAX_ATTEMPTS", "2")]).unwrap();
-        assert_eq!(config.gateway.retry.max_attempts, 2);
+        assert_eq!(config.gateway.retry.max_attempts.get(), 2);
         assert_eq!(config.gateway.retry.backoff_ms, 7);
     }
 

@@ -17,6 +17,15 @@ pub(crate) struct Node {
     pub(crate) banner: String,
 }
 
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Its `x-request-id`, which is also its record's.
+    pub(crate) id: String,
+    pub(crate) body: String,
+}
+
 /// `kijun` with its data in `folder` and nothing of this machine's environment.
 pub(crate) fn kijun(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kijun"));
@@ -80,11 +89,24 @@ impl Node {
         key: &str,
         body: &str,
     ) -> Option<(u16, String)> {
+        let response = self.try_exchange(method, path, key, body)?;
+        Some((response.status, response.body))
+    }
+
+    pub(crate) fn try_exchange(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: &str,
+    ) -> Option<Response> {
         let mut stream = self.request(method, path, key, body)?;
         let mut response = String::new();
         stream.read_to_string(&mut response).ok()?;
         let status = response.split(' ').nth(1)?.parse().ok()?;
-        Some((status, response.split_once("\r\n\r\n")?.1.to_owned()))
+        let (head, body) = response.split_once("\r\n\r\n")?;
+        let id = head.lines().find_map(|line| line.strip_prefix("x-request-id: "))?;
+        Some(Response { status, id: id.to_owned(), body: body.to_owned() })
     }
 
     /// Sends a request and leaves the response to be read.

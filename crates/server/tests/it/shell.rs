@@ -1,6 +1,8 @@
 //! Administration from the shell, on a running node.
 
 use std::io::Write as _;
+use std::path::Path;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::node::{ADMIN_KEY, Node, run, stdout};
@@ -15,6 +17,15 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Runs a command with this on its standard input.
+fn run_with(folder: &Path, arguments: &[&str], text: &str) -> Output {
+    let mut command = crate::node::kijun(folder);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
 }
 
 fn word(text: &str, at: usize) -> String {
@@ -166,14 +177,7 @@ fn a_second_organisation_is_administered_apart() {
 fn a_credential_is_changed_without_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let _node = Node::start(folder.path());
-    let with_stdin = |arguments: &[&str], text: &str| {
-        let mut command = crate::node::kijun(folder.path());
-        let piped = std::process::Stdio::piped;
-        let mut child =
-            command.args(arguments).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    };
+    let with_stdin = |arguments: &[&str], text: &str| run_with(folder.path(), arguments, text);
     let url = "http://127.0.0.1:9/v1";
     stdout(&run(
         folder.path(),
@@ -191,6 +195,49 @@ fn a_credential_is_changed_without_the_rest() {
     let list = stdout(&run(folder.path(), &["providers", "list"]));
     let sim = list.lines().find(|line| line.starts_with("kijun-sim")).unwrap();
     assert!(!sim.contains("vendor"), "{sim}");
+}
+
+#[test]
+fn a_whole_provider_and_model_are_put_and_add_wipes_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path());
+    let put = |kind: &str, json: &str| run_with(folder.path(), &[kind, "put", "--json", "-"], json);
+    let shown = |path: &str| node.send("GET", &format!("/v1/organization{path}"), ADMIN_KEY, "").1;
+    stdout(&put(
+        "providers",
+        r#"{"name": "hub", "kind": "openai", "base_url": "http://127.0.0.1:9/v1",
+            "headers": {"x-team": "search"}, "timeouts": {"idle_ms": 5000}}"#,
+    ));
+    let file = folder.path().join("model.json");
+    let model = r#"{"name": "mine",
+        "targets": [{"provider": "hub", "model": "m", "operations": ["embeddings"]}],
+        "fallbacks": [{"model": "kijun-sim", "on": ["rate_limited"]}]}"#;
+    std::fs::write(&file, model).unwrap();
+    stdout(&run(folder.path(), &["models", "put", "--json", file.to_str().unwrap()]));
+    let whole = || {
+        let (hub, mine) = (shown("/providers/hub"), shown("/models/mine"));
+        hub.contains("x-team")
+            && hub.contains("5000")
+            && mine.contains("embeddings")
+            && mine.contains("rate_limited")
+    };
+    assert!(whole(), "{} {}", shown("/providers/hub"), shown("/models/mine"));
+
+    for again in [
+        &["providers", "add", "hub", "--kind", "sim"][..],
+        &["models", "add", "mine", "--target", "hub/m"][..],
+    ] {
+        let refused = run(folder.path(), again);
+        assert!(!refused.status.success());
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(message.contains("exists already") && message.contains("put"), "{message}");
+    }
+    let wrong = put("models", r#"{"name": "mine", "targets": [{"provider": "hub"}]}"#);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("`targets[0].model` is missing"));
+    assert!(whole(), "what was refused changed nothing");
+
+    stdout(&put("models", r#"{"name": "mine", "targets": [{"provider": "hub", "model": "n"}]}"#));
+    assert!(!shown("/models/mine").contains("rate_limited"), "{}", shown("/models/mine"));
 }
 
 #[test]

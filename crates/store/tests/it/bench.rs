@@ -1,12 +1,11 @@
 //! A fresh database for every test, on both kinds of database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
-use kernel::{Clock, Scope, SystemRng, Timestamp, id};
+use kernel::{Scope, SystemRng, Timestamp, id};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use store::{NewApiKey, NewSecret, Organization, Project, Store, StoreConfig, StoreError};
+use testkit::FakeClock;
 use vault::{MasterKey, Vault};
 
 /// Runs each test once per kind of database.
@@ -32,26 +31,10 @@ macro_rules! store_suite {
 }
 pub(crate) use store_suite;
 
-/// A clock that tests move.
-#[derive(Debug)]
-pub(crate) struct TestClock(AtomicI64);
-
-impl TestClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
 /// A store on a fresh database, and what it was opened with.
 pub(crate) struct Bench {
     pub(crate) store: Store,
-    pub(crate) clock: Arc<TestClock>,
+    pub(crate) clock: Arc<FakeClock>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) url: String,
     /// Where the database was made, to remove it there.
@@ -80,7 +63,7 @@ impl Bench {
     }
 
     async fn new(url: String, server: Option<String>, folder: Option<tempfile::TempDir>) -> Self {
-        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000_000)));
+        let clock = Arc::new(FakeClock::at(Timestamp::from_secs(1_800_000_000)));
         let vault = new_vault();
         let store = open(&url, &vault, &clock).await.unwrap();
         Self { store, clock, vault, url, server, _folder: folder }
@@ -162,7 +145,7 @@ pub(crate) fn new_vault() -> Arc<Vault> {
 pub(crate) async fn open(
     url: &str,
     vault: &Arc<Vault>,
-    clock: &Arc<TestClock>,
+    clock: &Arc<FakeClock>,
 ) -> Result<Store, StoreError> {
     let config = StoreConfig { url: url.into(), max_connections: 4 };
     Store::open(config, Arc::clone(vault), clock.clone(), Arc::new(SystemRng)).await

@@ -49,17 +49,23 @@ pub(crate) async fn put(
     _admin: Admin,
     Sent(new): Sent<ModelToPut>,
 ) -> Result<Json<ModelAlias>, Problem> {
-    if let Some(at) = new.targets.iter().position(|target| target.weight > MOST_WEIGHT) {
-        let param = format!("targets[{at}].weight");
-        let message = format!("`{param}` must be from 0 to {MOST_WEIGHT}");
-        return Err(Problem::invalid(&param, message));
-    }
-    let spec = ModelSpec {
-        name: new.name,
-        targets: new.targets.into_iter().map(Into::into).collect(),
-        fallbacks: new.fallbacks.into_iter().map(Into::into).collect(),
-        source: Source::Database,
-    };
+    let spec = new.into_spec()?;
     app.gateway.model_put(&spec).await?;
     Ok(Json(spec.into()))
+}
+
+impl ModelToPut {
+    pub(in crate::organization) fn into_spec(self) -> Result<ModelSpec, Problem> {
+        if let Some(at) = self.targets.iter().position(|target| target.weight > MOST_WEIGHT) {
+            let param = format!("targets[{at}].weight");
+            let message = format!("`{param}` must be from 0 to {MOST_WEIGHT}");
+            return Err(Problem::invalid(&param, message));
+        }
+        Ok(ModelSpec {
+            name: self.name,
+            targets: self.targets.into_iter().map(Into::into).collect(),
+            fallbacks: self.fallbacks.into_iter().map(Into::into).collect(),
+            source: Source::Database,
+        })
+    }
 }

@@ -79,7 +79,7 @@ pub(crate) async fn put(
 }
 
 impl ProviderToPut {
-    fn into_spec(self) -> Result<ProviderSpec, Problem> {
+    pub(in crate::organization) fn into_spec(self) -> Result<ProviderSpec, Problem> {
         if self.max_concurrent.is_some_and(|most| !(1..=MOST_CONCURRENT).contains(&most)) {
             let message = format!(
                 "`max_concurrent` must be from 1 to {MOST_CONCURRENT}; leave it out for no limit"

@@ -5,9 +5,15 @@ pub(super) mod completions;
 pub(super) mod embeddings;
 pub(super) mod moderations;
 
+use kernel::{Operation, Scope};
 use serde::Serialize;
 use store::{UsagePage, UsageRow};
 use utoipa::ToSchema;
+
+use self::ask::{GROUPS, ask, read};
+use super::query::Query;
+use crate::App;
+use crate::problem::Problem;
 
 /// One page of buckets.
 #[derive(Serialize, ToSchema)]
@@ -62,6 +68,41 @@ pub(crate) struct UsageExtras {
     cost_usd: String,
     /// Of the requests: those that have no price.
     num_unpriced_requests: u64,
+}
+
+/// What calls that give back no tokens used in one bucket and group.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InputUsage {
+    /// `organization.usage.embeddings.result` or `organization.usage.moderations.result`.
+    object: &'static str,
+    /// All input tokens.
+    input_tokens: u64,
+    /// Requests to the model.
+    num_model_requests: u64,
+    #[serde(flatten)]
+    group: UsageGroup,
+    #[serde(flatten)]
+    extras: UsageExtras,
+}
+
+/// Answers a question for what one operation used, each result marked with `object`.
+async fn of_input(
+    app: &App,
+    scope: &Scope,
+    mut query: Query,
+    operation: Operation,
+    object: &'static str,
+) -> Result<UsageBuckets<InputUsage>, Problem> {
+    let question = read(&mut query, vec![operation], &GROUPS)?;
+    query.finish()?;
+    let page = ask(app, scope, &question).await?;
+    Ok(UsageBuckets::new(page, |row| InputUsage {
+        object,
+        input_tokens: row.input,
+        num_model_requests: row.requests,
+        group: UsageGroup::from(&row),
+        extras: UsageExtras::from(&row),
+    }))
 }
 
 impl<T> UsageBuckets<T> {
