@@ -12,6 +12,9 @@ use crate::App;
 /// Bodies of so many bytes, decompressed, hold nobody up.
 const AT_ONCE: usize = 256 * 1024;
 
+/// What `Content-Encoding` may say.
+const KNOWN_ENCODINGS: [&str; 7] = ["", "identity", "gzip", "x-gzip", "deflate", "br", "zstd"];
+
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
@@ -64,6 +67,7 @@ impl BodyError {
 /// [`BodyError`]
 pub async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
     let limit = app.max_body_bytes;
+    refuse_by_head(headers, limit)?;
     let too_slow = BodyError::TooSlow { secs: app.body_timeout.as_secs() };
     let raw = tokio::time::timeout(app.body_timeout, gather(body, limit))
         .await
@@ -88,6 +92,23 @@ async fn decompress(encoding: String, raw: Bytes, limit: usize) -> Result<Bytes,
         }
         done => done,
     }
+}
+
+/// What the head alone shows need not be sent at all.
+fn refuse_by_head(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length: Option<u64> = length.and_then(|length| length.parse().ok());
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(BodyError::TooLarge { limit });
+    }
+    let encoding =
+        headers.get(header::CONTENT_ENCODING).map_or("", |text| text.to_str().unwrap_or("?"));
+    let encoding = encoding.trim().to_ascii_lowercase();
+    if !KNOWN_ENCODINGS.contains(&encoding.as_str()) {
+        let encoding = encoding.chars().take(50).collect();
+        return Err(BodyError::UnknownEncoding { encoding });
+    }
+    Ok(())
 }
 
 async fn gather(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {

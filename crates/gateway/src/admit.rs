@@ -80,6 +80,7 @@ pub(crate) fn admit(
         permit,
         snapshot: Arc::clone(snapshot),
         body: inbound.body.clone(),
+        input_bytes: envelope.input_bytes,
         price_kind: None,
     });
     Ok(Admitted { inbound, envelope, alias, receipt, limits, identified })

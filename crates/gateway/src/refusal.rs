@@ -81,6 +81,11 @@ impl Refusal {
         }
     }
 
+    /// Whether a provider answered, though nothing that can be used: it has read the input.
+    pub(crate) fn was_answered(&self) -> bool {
+        matches!(self, Self::Upstream(Failure { class: FailureClass::InvalidAnswer, .. }))
+    }
+
     /// How the record of an admitted call says it.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {

@@ -19,9 +19,11 @@ use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::tokenizer;
 
-/// More text than this is counted off the call's own thread: the worst of texts, at a few megabytes
-/// a second, would hold other calls up.
-const COUNTED_INLINE: usize = 32 * 1024;
+/// Up to so many bytes, a request is counted token by token; a longer one by its size, so that no
+/// call holds others up.
+const COUNTED_WHOLE: usize = 128 * 1024;
+/// What is taken for a token there.
+const BYTES_PER_TOKEN: u64 = 4;
 
 /// Where receipts are settled. One per node.
 #[derive(Debug)]
@@ -109,6 +111,8 @@ pub(crate) struct Opening {
     pub(crate) snapshot: Arc<Snapshot>,
     /// The client's body, for counting what no provider reports.
     pub(crate) body: Bytes,
+    /// The bytes of its input, where images and files count little.
+    pub(crate) input_bytes: u64,
     /// The provider's kind, where its list prices apply.
     pub(crate) price_kind: Option<Arc<str>>,
 }
@@ -163,8 +167,7 @@ impl Receipt {
         self.end(Ending { outcome, status }, None);
     }
 
-    /// Ends the call. The record is in the journal when this returns, unless so much text must be
-    /// counted that it is done aside.
+    /// Ends the call. The record is in the journal when this returns.
     pub(crate) fn settle(mut self, outcome: Outcome, status: u16, consumed: Consumed) {
         self.end(Ending { outcome, status }, Some(consumed));
     }
@@ -196,17 +199,8 @@ impl Receipt {
                 settler.write(open, &ending);
             }
             Some(Consumed { usage: None, output }) => {
-                let size = open.body.len() + output.text.len();
-                let count = move || {
-                    open.record.usage = estimate(&open, &output);
-                    settler.write(open, &ending);
-                };
-                match tokio::runtime::Handle::try_current() {
-                    Ok(runtime) if size > COUNTED_INLINE && !self.settler.stopping() => {
-                        runtime.spawn_blocking(count);
-                    }
-                    _ => count(),
-                }
+                open.record.usage = estimate(&open, &output);
+                settler.write(open, &ending);
             }
         }
     }
@@ -228,15 +222,26 @@ fn estimate(open: &Opening, output: &OutputText) -> Usage {
     let record = &open.record;
     let model = record.upstream_model.as_str();
     Usage {
-        input: tokenizer::count_request(model, record.operation, &open.body),
-        output: match output.is_empty() {
-            true => 0,
-            // Beyond what was kept, four bytes are taken for a token.
-            false => tokenizer::count_text(model, &output.text) + output.more_bytes / 4,
+        input: match open.body.len() <= COUNTED_WHOLE {
+            true => tokenizer::count_request(model, record.operation, &open.body),
+            false => open.input_bytes / BYTES_PER_TOKEN,
         },
+        output: count_output(model, output),
         estimated: true,
         ..Usage::default()
     }
+}
+
+/// Counts the beginning, and takes the rest to be like it.
+fn count_output(model: &str, output: &OutputText) -> u64 {
+    let text = output.text.as_str();
+    let counted = text.get(..text.floor_char_boundary(COUNTED_WHOLE)).unwrap_or(text);
+    if counted.is_empty() {
+        return 0;
+    }
+    let tokens = tokenizer::count_text(model, counted);
+    let rest = (text.len() - counted.len()) as u64 + output.more_bytes;
+    tokens.saturating_add(rest.saturating_mul(tokens) / counted.len() as u64)
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -178,7 +178,12 @@ impl Gateway {
         match self.caller.call(&mut admitted).await {
             Ok(answered) => Ok(reply(admitted, answered, ticket)),
             Err(refusal) => {
-                admitted.receipt.fail(refusal.outcome(), refusal.status());
+                let (outcome, status) = (refusal.outcome(), refusal.status());
+                if refusal.was_answered() {
+                    admitted.receipt.settle(outcome, status, Consumed::default());
+                } else {
+                    admitted.receipt.fail(outcome, status);
+                }
                 Err(refusal)
             }
         }

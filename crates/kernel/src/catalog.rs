@@ -147,8 +147,11 @@ pub enum FailureClass {
     RateLimited,
     /// 503 or 529: overloaded.
     Overloaded,
-    /// Any other 5xx, or a response that is no valid answer.
+    /// Any other 5xx, or a response that is no HTTP.
     ServerError,
+    /// A success that cannot be used: no JSON, too long, compressed, redirected. Another target may
+    /// do better; the same one would do, and cost, the same again.
+    InvalidAnswer,
     /// 401 or 403: the provider refused our credential.
     Unauthorized,
     /// 404 for the model: the provider does not know it.
@@ -172,6 +175,7 @@ impl FailureClass {
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
             Self::ServerError => "server_error",
+            Self::InvalidAnswer => "invalid_answer",
             Self::Unauthorized => "unauthorized",
             Self::ModelNotFound => "model_not_found",
             Self::ContextLength => "context_length",
@@ -195,6 +199,7 @@ impl FailureClass {
                 | Self::Timeout
                 | Self::Overloaded
                 | Self::ServerError
+                | Self::InvalidAnswer
                 | Self::Unauthorized
         )
     }

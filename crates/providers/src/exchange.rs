@@ -116,6 +116,9 @@ impl Upstream {
             .await
             .map_err(|error| Failure::silent(error.class(), error.to_string()))?;
         let (status, headers, body) = (response.status, response.headers, response.body);
+        if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+            return Err(invalid(format!("the provider answered {status}, which is no answer")));
+        }
         if status.is_success() {
             let most = self.host.max_answer_bytes();
             return Reply { status, headers, body, most }.uncompressed();
@@ -211,13 +214,13 @@ impl Reply {
 
 /// A provider's answer that cannot be used.
 pub(crate) fn invalid(message: impl Into<String>) -> Failure {
-    Failure::silent(FailureClass::ServerError, message)
+    Failure::silent(FailureClass::InvalidAnswer, message)
 }
 
 fn unread(error: Unread) -> Failure {
     let (class, message) = match error {
         Unread::TooLong => (
-            FailureClass::ServerError,
+            FailureClass::InvalidAnswer,
             "the provider's answer is longer than this node accepts".to_owned(),
         ),
         Unread::Broken(StreamBreak::Idle | StreamBreak::Deadline) => {
@@ -262,10 +265,19 @@ const KEPT_BACK: [HeaderName; 21] = [
     HeaderName::from_static("openai-project"),
 ];
 
-/// What of a provider's headers is handed on. A provider's CORS headers speak of its own address.
+/// What of a provider's headers is handed on. A provider's CORS headers speak of its own address;
+/// what `connection` names is for the next hop only (RFC 9110, section 7.6.1).
 fn worth_handing_on(mut headers: HeaderMap) -> HeaderMap {
+    let connection = headers.get(header::CONNECTION).and_then(|names| names.to_str().ok());
+    let next_hop: Vec<String> = connection
+        .filter(|names| names.contains(','))
+        .map(|names| names.split(',').map(|name| name.trim().to_ascii_lowercase()).collect())
+        .unwrap_or_default();
     let stays = |name: &&HeaderName| {
-        KEPT_BACK.contains(*name) || name.as_str().starts_with("access-control-")
+        let text = name.as_str();
+        KEPT_BACK.contains(*name)
+            || text.starts_with("access-control-")
+            || next_hop.iter().any(|named| named == text)
     };
     let kept_back: Vec<HeaderName> = headers.keys().filter(stays).cloned().collect();
     for name in kept_back {
@@ -288,7 +300,7 @@ mod tests {
         }
         for bad in ["", "[]", "\"text\"", "{\"a\":", "{} {}", "<html>", "null"] {
             let failure = read_object(bad.as_bytes()).unwrap_err();
-            assert_eq!(failure.class, FailureClass::ServerError, "{bad}");
+            assert_eq!(failure.class, FailureClass::InvalidAnswer, "{bad}");
         }
         assert!(read_object(b"{\"a\": \"\xff\"}").is_err());
     }
@@ -303,7 +315,8 @@ mod tests {
             ("set-cookie", "a=b"),
             ("openai-organization", "org-operators-own"),
             ("content-length", "3"),
-            ("connection", "close"),
+            ("connection", "close, X-Hop"),
+            ("x-hop", "for the next one"),
             ("access-control-allow-origin", "*"),
         ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -81,7 +81,7 @@ async fn redirects_and_compression_are_explained() {
         })
         .await;
         let failure = failure(&*openai(address), chat(false)).await;
-        assert_eq!(failure.class, FailureClass::ServerError);
+        assert_eq!(failure.class, FailureClass::InvalidAnswer);
         assert!(failure.message.contains(hint), "{failure}");
     }
 }

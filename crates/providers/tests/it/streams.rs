@@ -229,7 +229,7 @@ async fn other_answers_to_a_streamed_call_are_failures() {
         })
         .await;
         let failure = failure(&*openai(address), chat(true)).await;
-        assert_eq!(failure.class, FailureClass::ServerError, "{kind}");
+        assert_eq!(failure.class, FailureClass::InvalidAnswer, "{kind}");
     }
 }
 

@@ -214,5 +214,5 @@ async fn models_are_listed() {
 
     let (address, _requests) = answering("{\"what\":1}").await;
     let failure = provider(&spec("openai", format!("http://{address}"))).models().await;
-    assert_eq!(failure.unwrap_err().class, FailureClass::ServerError);
+    assert_eq!(failure.unwrap_err().class, FailureClass::InvalidAnswer);
 }

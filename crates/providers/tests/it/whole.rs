@@ -83,7 +83,7 @@ async fn what_is_no_json_object_is_no_answer() {
         })
         .await;
         let failure = failure(&*openai(address), chat(false)).await;
-        assert_eq!(failure.class, FailureClass::ServerError, "{wrong}");
+        assert_eq!(failure.class, FailureClass::InvalidAnswer, "{wrong}");
         assert!(failure.said.is_none() && !failure.message.contains("127.0.0.1"));
     }
 }
@@ -102,7 +102,7 @@ async fn a_body_without_end_is_cut() {
     })
     .await;
     let failure = failure(&*openai(address), chat(false)).await;
-    assert_eq!(failure.class, FailureClass::ServerError);
+    assert_eq!(failure.class, FailureClass::InvalidAnswer);
     assert!(failure.message.contains("longer"), "{failure}");
     hung_up.recv().await.unwrap();
 }

@@ -37,6 +37,11 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The names of all variables.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// A secret: `NAME` itself, or the content of the file that `NAME_FILE` names.
     ///
     /// # Errors

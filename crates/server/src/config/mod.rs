@@ -174,6 +174,7 @@ impl Config {
         };
         let defaults: toml::Table = toml::from_str(DEFAULTS)
             .map_err(|error| wrong("config.default.toml", error.to_string()))?;
+        refuse_unknown_variables(&defaults, environment)?;
         overlay("KIJUN", &mut table, &defaults, environment)?;
         let merged = merge(defaults, table);
         merged.try_into().map_err(|error: toml::de::Error| wrong(&place, explain(error.message())))
@@ -255,6 +256,46 @@ fn overlay(
         table.insert(key.clone(), value);
     }
     Ok(())
+}
+
+/// A variable that begins like a key's, and is none, is a mistake that would go unnoticed.
+fn refuse_unknown_variables(
+    defaults: &toml::Table,
+    environment: &Environment,
+) -> Result<(), ConfigError> {
+    let mut known = Vec::new();
+    variables("KIJUN", defaults, &mut known);
+    for section in defaults.keys() {
+        let prefix = format!("KIJUN_{section}_").to_uppercase();
+        let unknown = environment.names().find(|name| {
+            name.starts_with(&prefix)
+                && !known.iter().any(|known| known == name)
+                && !is_service_link(name)
+        });
+        if let Some(name) = unknown {
+            let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(name, known));
+            let nearest = nearest.map_or("", String::as_str);
+            return Err(wrong(name, format!("no key is set by it; did you mean `{nearest}`?")));
+        }
+    }
+    Ok(())
+}
+
+/// The names of all variables that set a key.
+fn variables(prefix: &str, defaults: &toml::Table, names: &mut Vec<String>) {
+    for (key, default) in defaults {
+        let name = format!("{prefix}_{key}").to_uppercase();
+        match default {
+            toml::Value::Table(defaults) => variables(&name, defaults, names),
+            _ => names.push(name),
+        }
+    }
+}
+
+/// What Kubernetes and Docker set by themselves where a service has a name such as `kijun-server`.
+fn is_service_link(name: &str) -> bool {
+    ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part))
+        || name.ends_with("_PORT")
 }
 
 /// `over` on top of `under`, table by table.
@@ -340,6 +381,15 @@ mod tests {
         let config = load(file, &[("KIJUN_GATEWAY_RETRY_MAX_ATTEMPTS", "2")]).unwrap();
         assert_eq!(config.gateway.retry.max_attempts.get(), 2);
         assert_eq!(config.gateway.retry.backoff_ms, 7);
+    }
+
+    #[test]
+    fn a_variable_that_sets_nothing_names_the_nearest_one() {
+        let error = load("", &[("KIJUN_SERVER_LISTEM", "127.0.0.1:2")]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `KIJUN_SERVER_LISTEN`?"), "{error}");
+        let links = [("KIJUN_SERVER_SERVICE_HOST", "10.0.0.1"), ("KIJUN_SERVER_PORT", "tcp://x")];
+        assert!(load("", &links).is_ok());
+        assert!(load("", &[("KIJUN_API_KEY", "sk-x")]).is_ok());
     }
 
     #[test]
