@@ -10,6 +10,8 @@ use kernel::Usage;
 use kernel::catalog::{FailureClass, ProviderSpec, Timeouts};
 use serde::de::DeserializeOwned;
 
+use wire::meter::NotAnAnswer;
+
 use crate::config::{self, ConfigError, Credential};
 use crate::failure::Said;
 use crate::transport::{BaseUrl, Host, ResponseBody, Send, Transport, Unread};
@@ -232,8 +234,23 @@ fn unread(error: Unread) -> Failure {
 }
 
 fn read_object(document: &[u8]) -> Result<Option<Usage>, Failure> {
-    wire::meter::read_whole(document)
-        .map_err(|_| invalid("the provider answered 200 with something that is no JSON object"))
+    wire::meter::read_whole(document).map_err(|wrong| match wrong {
+        NotAnAnswer::NoObject => {
+            invalid("the provider answered 200 with something that is no JSON object")
+        }
+        NotAnAnswer::Error => told_as_success(document),
+    })
+}
+
+/// An error that a provider sent with a 200, as some do. It is handed on as what it is.
+fn told_as_success(document: &[u8]) -> Failure {
+    let status = StatusCode::BAD_GATEWAY;
+    let body = wire::error::envelope(status.as_u16(), &Bytes::copy_from_slice(document));
+    Failure {
+        class: FailureClass::InvalidAnswer,
+        message: "the provider answered 200 with an error".to_owned(),
+        said: Some(Box::new(Said { status, headers: HeaderMap::new(), body })),
+    }
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -303,6 +320,10 @@ mod tests {
             assert_eq!(failure.class, FailureClass::InvalidAnswer, "{bad}");
         }
         assert!(read_object(b"{\"a\": \"\xff\"}").is_err());
+        let told = read_object(br#"{"error":{"message":"no room","code":"full"}}"#).unwrap_err();
+        let said = told.said.unwrap();
+        assert_eq!((told.class, said.status.as_u16()), (FailureClass::InvalidAnswer, 502));
+        assert!(String::from_utf8_lossy(&said.body).contains("no room"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use kernel::{Operation, Usage};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::error::ErrorBody;
@@ -23,23 +24,38 @@ pub use output::OutputText;
 /// More finish reasons than any request can ask choices for are not kept.
 const MOST_FINISH_REASONS: usize = 128;
 
-/// What should be a whole answer is no JSON object.
+/// What should be a whole answer is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is no JSON object")]
-pub struct NotAnObject;
+pub enum NotAnAnswer {
+    /// It is no JSON object.
+    #[error("the answer is no JSON object")]
+    NoObject,
+    /// It is an error, sent as if it were an answer.
+    #[error("the answer is an error")]
+    Error,
+}
 
 /// The usage that a whole answer reports, if it reports any.
 ///
 /// # Errors
-/// [`NotAnObject`]
-pub fn read_whole(body: &[u8]) -> Result<Option<Usage>, NotAnObject> {
+/// [`NotAnAnswer`]
+pub fn read_whole(body: &[u8]) -> Result<Option<Usage>, NotAnAnswer> {
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(borrow)]
         usage: Option<&'a RawValue>,
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
+        choices: Option<IgnoredAny>,
+        data: Option<IgnoredAny>,
+        results: Option<IgnoredAny>,
     }
-    let text = std::str::from_utf8(body).map_err(|_| NotAnObject)?;
-    let answer: Answer<'_> = object(text).ok_or(NotAnObject)?;
+    let text = std::str::from_utf8(body).map_err(|_| NotAnAnswer::NoObject)?;
+    let answer: Answer<'_> = object(text).ok_or(NotAnAnswer::NoObject)?;
+    let answers = answer.choices.or(answer.data).or(answer.results).is_some();
+    if !answers && answer.error.is_some_and(|error| error.get().starts_with('{')) {
+        return Err(NotAnAnswer::Error);
+    }
     Ok(answer.usage.and_then(|said| usage::read(said.get().as_bytes())))
 }
 

@@ -141,6 +141,10 @@ fn a_whole_answer_is_read() {
     assert_eq!(read_whole(embeddings), Ok(Some(Usage { input: 3, ..Usage::default() })));
     assert!(output_text(Operation::Embeddings, embeddings).is_empty());
     for wrong in [&b"<html>"[..], b"[]", b"{} {}", b""] {
-        assert_eq!(read_whole(wrong), Err(NotAnObject));
+        assert_eq!(read_whole(wrong), Err(NotAnAnswer::NoObject));
+    }
+    assert_eq!(read_whole(br#"{"error":{"message":"no"}}"#), Err(NotAnAnswer::Error));
+    for fine in [&br#"{"error":null,"choices":[]}"#[..], br#"{"error":{},"data":[]}"#, b"{}"] {
+        assert_eq!(read_whole(fine), Ok(None));
     }
 }
