@@ -7,8 +7,7 @@
 //! Nothing is loaded: the crate `vocabulary` searches its tables where they lie in the binary. In a
 //! release build the first count adds 0.2 MB of resident memory, and counts of every kind of text
 //! 4 MB for `o200k_base` and 2 MB for `cl100k_base`. Prose and JSON are counted at some 80 MB/s,
-//! the worst of texts (a megabyte of random letters) at 7; callers count large bodies on the
-//! blocking pool.
+//! the worst of texts (a megabyte of random letters) at 7; settlement bounds what it has counted.
 
 use kernel::Operation;
 use serde_json::Value;
