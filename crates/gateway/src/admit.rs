@@ -10,11 +10,9 @@ use wire::envelope::Envelope;
 use crate::identify::Identified;
 use crate::route::Alias;
 use crate::settle::{Opening, Receipt, Settler};
+use crate::tokenizer::BYTES_PER_TOKEN;
 use crate::{Inbound, Refusal};
 
-/// Bytes of input that are taken for one token when a limit reserves before the call; settlement
-/// puts the real count in its place.
-const BYTES_PER_TOKEN: u64 = 4;
 /// Output tokens that are reserved when the client sets no maximum.
 const USUAL_OUTPUT: u64 = 256;
 
@@ -50,6 +48,7 @@ pub(crate) fn admit(
     };
     let output = envelope.max_output_tokens.unwrap_or(USUAL_OUTPUT).saturating_mul(envelope.n);
     let output = if inbound.operation.streams() { output } else { 0 };
+    // Reserved before the call; settlement puts the real count in its place.
     let tokens = (envelope.input_bytes / BYTES_PER_TOKEN).saturating_add(output);
     let permit = limiter.admit(&snapshot.rules, &subject, Estimate { tokens })?;
     let limits = permit.headers();

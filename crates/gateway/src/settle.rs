@@ -22,8 +22,6 @@ use crate::tokenizer;
 /// Up to so many bytes, a request is counted token by token; a longer one by its size, so that no
 /// call holds others up.
 const COUNTED_WHOLE: usize = 128 * 1024;
-/// What is taken for a token there.
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// Where receipts are settled. One per node.
 #[derive(Debug)]
@@ -224,7 +222,7 @@ fn estimate(open: &Opening, output: &OutputText) -> Usage {
     Usage {
         input: match open.body.len() <= COUNTED_WHOLE {
             true => tokenizer::count_request(model, record.operation, &open.body),
-            false => open.input_bytes / BYTES_PER_TOKEN,
+            false => open.input_bytes / tokenizer::BYTES_PER_TOKEN,
         },
         output: count_output(model, output),
         estimated: true,

@@ -13,6 +13,8 @@ use kernel::Operation;
 use serde_json::Value;
 use vocabulary::{CL100K_BASE, O200K_BASE, Vocabulary};
 
+/// What is taken for a token where a text is not counted: before a call, and where it is too long.
+pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 /// What frames each message of a chat, and what primes the answer.
 const PER_MESSAGE: u64 = 3;
 const PRIMING: u64 = 3;
