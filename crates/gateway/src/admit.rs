@@ -63,6 +63,8 @@ pub(crate) fn admit(
         api_key: caller.key.clone(),
         service_account: caller.service_account.clone(),
         end_user: envelope.end_user.clone(),
+        response: inbound.response.clone(),
+        batch: inbound.batch.clone(),
         operation: inbound.operation,
         model: alias.name.to_string(),
         provider: String::new(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use kernel::{Operation, RequestId, Timestamp};
+use kernel::{BatchId, Operation, RequestId, ResponseId, Timestamp};
 
 /// The client's headers that go along to a provider. Everything else stays here: credentials,
 /// cookies, addresses.
@@ -23,6 +23,10 @@ pub struct Inbound {
     pub headers: HeaderMap,
     /// Its JSON body, decompressed.
     pub body: Bytes,
+    /// The response that is being made, of the Responses API.
+    pub response: Option<ResponseId>,
+    /// The batch that it is of.
+    pub batch: Option<BatchId>,
 }
 
 impl Inbound {

@@ -6,9 +6,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kernel::catalog::FailureClass;
-use kernel::{Clock, SharedClock, SharedRng, Timestamp};
+use kernel::{Clock, Operation, SharedClock, SharedRng, Timestamp};
 use providers::{Answer, Failure, Outbound};
+use wire::error::ErrorBody;
 
 use crate::Refusal;
 use crate::admit::Admitted;
@@ -29,6 +31,12 @@ pub(crate) struct Caller {
 pub(crate) struct Answered {
     pub(crate) answer: Answer,
     pub(crate) turn: Turn,
+    /// What was asked of the target, which is the format of its answer.
+    pub(crate) format: Operation,
+    /// The provider that answered.
+    pub(crate) provider: Arc<str>,
+    /// Whether it sees to it that answers fit a strict schema.
+    pub(crate) enforces_schemas: bool,
 }
 
 impl Caller {
@@ -60,11 +68,18 @@ impl Caller {
             };
             attempt += 1;
             admitted.receipt.attempt(&target);
-            let answer = target.provider.call(self.outbound(admitted, &target, left)).await;
+            let outbound = outbound(admitted, &target, left);
+            let format = outbound.as_ref().map_or(Operation::Responses, |call| call.operation);
+            let answer = match outbound {
+                Ok(call) => target.provider.call(call).await,
+                Err(failure) => Err(failure),
+            };
             match answer {
                 Ok(answer) => {
                     turn.answered(self.clock.now());
-                    return Ok(Answered { answer, turn });
+                    let provider = Arc::clone(&target.provider_name);
+                    let enforces_schemas = target.provider.enforces_schemas();
+                    return Ok(Answered { answer, turn, format, provider, enforces_schemas });
                 }
                 Err(failure) => {
                     turn.failed(self.clock.now(), failure.class);
@@ -94,18 +109,36 @@ impl Caller {
             Refusal::Upstream,
         ))
     }
+}
 
-    fn outbound(&self, admitted: &Admitted, target: &Target, deadline: Duration) -> Outbound {
-        Outbound {
-            id: admitted.inbound.id.clone(),
-            operation: admitted.inbound.operation,
-            model: Arc::clone(&target.model),
-            body: admitted.inbound.body.clone(),
-            stream: admitted.envelope.stream,
-            headers: admitted.inbound.forwarded(),
-            deadline,
+/// The call as this target is asked. A response of a target that has none of its own is made of a
+/// chat completion.
+fn outbound(admitted: &Admitted, target: &Target, deadline: Duration) -> Result<Outbound, Failure> {
+    let inbound = &admitted.inbound;
+    let operation = target.asked(inbound.operation).unwrap_or(inbound.operation);
+    let body = match (inbound.operation, operation) {
+        (Operation::Responses, Operation::Responses) => {
+            wire::responses::native_request(&inbound.body, &target.provider_name).map(Bytes::from)
         }
-    }
+        (Operation::Responses, _) => wire::responses::chat_request(&inbound.body).map(Bytes::from),
+        _ => Ok(inbound.body.clone()),
+    };
+    Ok(Outbound {
+        id: inbound.id.clone(),
+        operation,
+        model: Arc::clone(&target.model),
+        body: body.map_err(inexpressible)?,
+        stream: admitted.envelope.stream,
+        headers: inbound.forwarded(),
+        deadline,
+    })
+}
+
+/// A request that this target cannot be asked; another may.
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands the error over")]
+fn inexpressible(error: ErrorBody) -> Failure {
+    let param = error.param.as_deref().unwrap_or("input");
+    Failure::inexpressible(FailureClass::Unsupported, param, &error.message)
 }
 
 /// The targets still to be tried.

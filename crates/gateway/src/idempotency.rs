@@ -70,7 +70,7 @@ pub struct Kept {
 }
 
 /// What to do with a request that carries a key.
-pub(crate) enum Claim {
+pub enum Claim {
     /// It is the first: keep its answer by this ticket.
     First(Ticket),
     /// It was answered before.
@@ -79,7 +79,7 @@ pub(crate) enum Claim {
 
 /// The right to keep an answer. Dropped without one, the key is free again.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub struct Ticket {
     shelf: Arc<Idempotency>,
     key: Option<Key>,
     gathered: Vec<u8>,
@@ -92,7 +92,7 @@ impl Idempotency {
     }
 
     /// Claims a key for a request.
-    pub(crate) fn claim(
+    pub fn claim(
         self: &Arc<Self>,
         project: &ProjectId,
         operation: Operation,
@@ -129,7 +129,7 @@ impl Idempotency {
 
 impl Ticket {
     /// Gathers a piece of a stream.
-    pub(crate) fn gather(&mut self, piece: &[u8]) {
+    pub fn gather(&mut self, piece: &[u8]) {
         if self.key.is_none() {
             return;
         }
@@ -141,13 +141,13 @@ impl Ticket {
     }
 
     /// Keeps the stream that was gathered.
-    pub(crate) fn keep_gathered(mut self, headers: HeaderMap) {
+    pub fn keep_gathered(mut self, headers: HeaderMap) {
         let body = Bytes::from(std::mem::take(&mut self.gathered));
         self.keep(Kept { status: StatusCode::OK, headers, body, streamed: true });
     }
 
     /// Keeps an answer.
-    pub(crate) fn keep(mut self, kept: Kept) {
+    pub fn keep(mut self, kept: Kept) {
         if kept.body.len() > LARGEST {
             return;
         }

@@ -1,9 +1,14 @@
 //! Phase *identify*: whose call is this.
+//!
+//! Work that goes on after its request (background responses, batches) is done on behalf of its
+//! [`Owner`], whose key must still work then.
 
 use std::sync::Arc;
 
 use identity::Presented;
-use kernel::{ApiKeyId, OrganizationId, Principal, ProjectId, ServiceAccountId, Timestamp};
+use kernel::{
+    ApiKeyId, OrganizationId, Principal, ProjectId, Retention, Scope, ServiceAccountId, Timestamp,
+};
 
 use crate::Refusal;
 use crate::snapshot::Snapshot;
@@ -13,16 +18,20 @@ use crate::snapshot::Snapshot;
 #[derive(Debug, Clone)]
 pub struct Identified {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) caller: Caller,
+    pub(crate) caller: Owner,
 }
 
 /// Whose call it is.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub(crate) organization: OrganizationId,
-    pub(crate) project: ProjectId,
-    pub(crate) key: ApiKeyId,
-    pub(crate) service_account: Option<ServiceAccountId>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The organisation.
+    pub organization: OrganizationId,
+    /// The project.
+    pub project: ProjectId,
+    /// The key.
+    pub key: ApiKeyId,
+    /// The service account that owns the key, if one does.
+    pub service_account: Option<ServiceAccountId>,
 }
 
 /// Finds the caller by the credential it showed.
@@ -31,19 +40,59 @@ pub(crate) fn identify(
     presented: Presented<'_>,
     now: Timestamp,
 ) -> Result<Identified, Refusal> {
-    let caller = match &**snapshot.directory.identify(presented, now)? {
-        Principal::Project { organization, project, key, service_account } => Caller {
-            organization: organization.clone(),
-            project: project.clone(),
-            key: key.clone(),
-            service_account: service_account.clone(),
-        },
-        Principal::Admin { .. } => return Err(Refusal::NotAProjectKey),
-    };
+    let principal = snapshot.directory.identify(presented, now)?;
+    let caller = Owner::of(principal).ok_or(Refusal::NotAProjectKey)?;
     Ok(Identified { snapshot, caller })
 }
 
+/// Goes on with work that this owner's key began.
+pub(crate) fn on_behalf(
+    snapshot: Arc<Snapshot>,
+    owner: &Owner,
+    now: Timestamp,
+) -> Result<Identified, Refusal> {
+    let living = snapshot.directory.by_id(&owner.key, now).and_then(|found| Owner::of(found));
+    match living.filter(|living| living.project == owner.project) {
+        Some(caller) => Ok(Identified { snapshot, caller }),
+        None => Err(Refusal::KeyGone { key: owner.key.clone() }),
+    }
+}
+
+impl Owner {
+    fn of(principal: &Principal) -> Option<Self> {
+        match principal {
+            Principal::Project { organization, project, key, service_account } => Some(Self {
+                organization: organization.clone(),
+                project: project.clone(),
+                key: key.clone(),
+                service_account: service_account.clone(),
+            }),
+            Principal::Admin { .. } => None,
+        }
+    }
+
+    /// The rows that its key may reach.
+    pub fn scope(&self) -> Scope {
+        Scope { organization: self.organization.clone(), project: Some(self.project.clone()) }
+    }
+}
+
 impl Identified {
+    /// Whose call it is.
+    pub fn owner(&self) -> &Owner {
+        &self.caller
+    }
+
+    /// The rows that the caller may reach.
+    pub fn scope(&self) -> Scope {
+        self.caller.scope()
+    }
+
+    /// How long the project's content may be kept.
+    pub fn retention(&self) -> Retention {
+        self.snapshot.retention(&self.caller)
+    }
+
     /// The project whose call it is.
     pub fn project(&self) -> &ProjectId {
         &self.caller.project

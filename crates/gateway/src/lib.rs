@@ -35,6 +35,6 @@ pub mod target;
 pub mod tokenizer;
 
 pub use arrive::Inbound;
-pub use identify::Identified;
+pub use identify::{Identified, Owner};
 pub use refusal::Refusal;
 pub use spine::{Gateway, GatewayConfig, Reply, ReplyBody};

@@ -18,7 +18,7 @@ use crate::Gateway;
 use crate::catalog::Catalog;
 use crate::discovery::Found;
 use crate::journal::Mover;
-use crate::snapshot::{self, Catalogue, Snapshot};
+use crate::snapshot::{self, Catalogue, Retentions, Snapshot};
 use crate::target::Wards;
 
 /// How long the database may take to say whether something changed.
@@ -158,6 +158,7 @@ impl Reading<'_> {
         Ok(Snapshot {
             directory: Directory::new(&directory),
             models: ModelLists::new(&directory.projects),
+            retention: Retentions::new(self.store.retention_list().await?),
             catalogue,
             generation,
         })

@@ -1,11 +1,14 @@
 //! Why a call was not answered: what callers of the gateway branch on.
 
+use std::time::Duration;
+
 use kernel::catalog::FailureClass;
-use kernel::{Operation, Outcome};
+use kernel::{ApiKeyId, Operation, Outcome};
 use providers::Failure;
+use providers::failure::Said;
 use wire::error::ErrorBody;
 
-/// A call that brought no answer. `api` gives each OpenAI's error envelope.
+/// A call that brought no answer. `api` puts [`Refusal::error`] into OpenAI's envelope.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Nobody we know, or not any more.
@@ -14,6 +17,14 @@ pub enum Refusal {
     /// An admin key was shown where a project's key is needed.
     #[error("this key administers an organisation; calls to models need an API key of a project")]
     NotAProjectKey,
+    /// The key that began this work does not work any more.
+    #[error(
+        "the key {key}, which began this, was revoked or has expired, or its project was archived"
+    )]
+    KeyGone {
+        /// Which key.
+        key: ApiKeyId,
+    },
     /// The request itself is wrong.
     #[error("{}", .0.message)]
     Request(ErrorBody),
@@ -54,6 +65,19 @@ pub enum Refusal {
     Stopping,
 }
 
+/// The kinds of OpenAI's errors that most refusals are of.
+const INVALID: &str = "invalid_request_error";
+const FAULT: &str = "server_error";
+
+fn upstream_code(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Unauthorized => "upstream_unauthorized",
+        FailureClass::Timeout => "upstream_timeout",
+        FailureClass::Connection => "upstream_unreachable",
+        _ => "upstream_error",
+    }
+}
+
 impl Refusal {
     /// The HTTP status that the client gets.
     ///
@@ -61,7 +85,7 @@ impl Refusal {
     /// must not take it for its own.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Identity(_) => 401,
+            Self::Identity(_) | Self::KeyGone { .. } => 401,
             Self::NotAProjectKey => 403,
             Self::Request(_) | Self::OperationUnsupported { .. } => 400,
             Self::ModelNotFound { .. } => 404,
@@ -78,6 +102,67 @@ impl Refusal {
                 (_, FailureClass::Timeout) => 504,
                 _ => 502,
             },
+        }
+    }
+
+    /// What the provider itself said, if the client gets that.
+    pub fn said(&self, status: u16) -> Option<&Said> {
+        match self {
+            Self::Upstream(Failure { said: Some(said), .. }) => {
+                Some(&**said).filter(|said| said.status.as_u16() == status)
+            }
+            _ => None,
+        }
+    }
+
+    /// When it is worth trying again; `None` where it is not, or nobody knows.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Admission(refusal) => refusal.retry_after(),
+            Self::IdempotencyInProgress | Self::NoTarget { .. } | Self::Stopping => {
+                Some(Duration::from_secs(1))
+            }
+            _ => None,
+        }
+    }
+
+    /// OpenAI's error object for it.
+    pub fn error(&self) -> ErrorBody {
+        let status = self.status();
+        if let Some(said) = self.said(status) {
+            return ErrorBody::from_upstream(status, &said.body);
+        }
+        let (kind, code) = match self {
+            Self::Request(error) => return error.clone(),
+            Self::Identity(error) => (INVALID, error.code()),
+            Self::KeyGone { .. } => (INVALID, Some("invalid_api_key")),
+            Self::NotAProjectKey => (INVALID, Some("admin_key_not_allowed")),
+            Self::ModelNotFound { .. } => (INVALID, Some("model_not_found")),
+            Self::OperationUnsupported { .. } => (INVALID, Some("operation_not_supported")),
+            Self::Admission(refusal @ admission::Refusal::LimitReached(_)) => {
+                ("rate_limit_error", Some(refusal.code()))
+            }
+            Self::Admission(refusal) => (INVALID, Some(refusal.code())),
+            Self::IdempotencyInProgress => (INVALID, Some("idempotency_key_in_progress")),
+            Self::IdempotencyMismatch => (INVALID, Some("idempotency_key_reused")),
+            Self::NoTarget { .. } => (FAULT, Some("no_provider_available")),
+            Self::Stopping => (FAULT, Some("stopping")),
+            Self::Upstream(failure) => (FAULT, Some(upstream_code(failure.class))),
+        };
+        let of_model = matches!(
+            self,
+            Self::ModelNotFound { .. }
+                | Self::OperationUnsupported { .. }
+                | Self::Admission(admission::Refusal::ModelNotAllowed { .. })
+        );
+        ErrorBody {
+            message: match self {
+                Self::Upstream(failure) => failure.message.clone(),
+                other => other.to_string(),
+            },
+            kind: kind.to_owned(),
+            param: of_model.then(|| "model".to_owned()),
+            code: code.map(str::to_owned),
         }
     }
 

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use admission::{ModelLists, Rules};
 use identity::Directory;
 use kernel::catalog::{ModelSpec, ProviderSpec};
+use kernel::{OrganizationId, ProjectId, Retention, RetentionSetting};
 use providers::{Provider, Rack, UpstreamModel};
+use store::RetentionRow;
 
 use crate::discovery::Found;
+use crate::identify::Owner;
 use crate::price::{PriceTable, is_vendor_endpoint};
 use crate::route::{Alias, Routes};
 use crate::target::{Target, Wards};
@@ -24,6 +27,8 @@ pub struct Snapshot {
     pub models: ModelLists,
     /// What there is to call, and at which limits and prices.
     pub catalogue: Arc<Catalogue>,
+    /// How long content is kept where that was set: by organisation, and by project.
+    pub(crate) retention: Retentions,
     /// The store's generation that this was read at.
     pub generation: i64,
 }
@@ -45,6 +50,37 @@ impl Deref for Snapshot {
     type Target = Catalogue;
     fn deref(&self) -> &Catalogue {
         &self.catalogue
+    }
+}
+
+/// What was set about how long content is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Retentions {
+    organizations: HashMap<OrganizationId, RetentionSetting>,
+    projects: HashMap<ProjectId, RetentionSetting>,
+}
+
+impl Retentions {
+    pub(crate) fn new(rows: Vec<RetentionRow>) -> Self {
+        let mut all = Self::default();
+        for row in rows {
+            match row.project {
+                Some(project) => all.projects.insert(project, row.setting),
+                None => all.organizations.insert(row.organization, row.setting),
+            };
+        }
+        all
+    }
+}
+
+impl Snapshot {
+    /// How long an owner's content may be kept.
+    pub(crate) fn retention(&self, owner: &Owner) -> Retention {
+        let set = &self.retention;
+        Retention::of(
+            set.organizations.get(&owner.organization).copied(),
+            set.projects.get(&owner.project).copied(),
+        )
     }
 }
 

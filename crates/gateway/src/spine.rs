@@ -8,11 +8,11 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use identity::Presented;
-use kernel::{Outcome, SharedClock, SharedRng};
+use kernel::{Operation, Outcome, Retention, SharedClock, SharedRng};
 use providers::{AnswerBody, Rack};
 use serde::Deserialize;
 use store::Store;
-use wire::meter::{self, OutputText};
+use wire::meter::{self, OutputText, StreamMeter};
 
 use crate::administer::AdminUses;
 use crate::admit::{self, Admitted};
@@ -20,7 +20,7 @@ use crate::call::{Answered, Caller};
 use crate::catalog::Catalog;
 use crate::discovery::Discovery;
 use crate::idempotency::{Claim, Idempotency, Kept, Ticket};
-use crate::identify::{self, Identified};
+use crate::identify::{self, Identified, Owner};
 use crate::journal::Journal;
 use crate::refresh::{self, Freshness};
 use crate::retry::{RetryBudget, RetryConfig};
@@ -94,6 +94,13 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// What is left of the tightest limits.
     pub limits: RateLimitHeaders,
+    /// What was asked of the provider that answered: its body has that operation's format. A
+    /// response may be made of a chat completion.
+    pub format: Operation,
+    /// The provider that answered, by name; empty for an answer that was given before.
+    pub provider: Arc<str>,
+    /// Whether the provider sees to it that the answer fits a strict JSON schema.
+    pub enforces_schemas: bool,
     /// Whether this answer was given before, to the same `Idempotency-Key`.
     pub replayed: bool,
     /// The answer.
@@ -158,6 +165,24 @@ impl Gateway {
         identify::identify(self.snapshot.load_full(), presented, self.clock.now())
     }
 
+    /// Goes on with work that an owner's key began, as long as that key works.
+    ///
+    /// # Errors
+    /// [`Refusal::KeyGone`]
+    pub fn on_behalf(&self, owner: &Owner) -> Result<Identified, Refusal> {
+        identify::on_behalf(self.snapshot.load_full(), owner, self.clock.now())
+    }
+
+    /// How long an owner's content may be kept, whether or not its key still works.
+    pub fn retention(&self, owner: &Owner) -> Retention {
+        self.snapshot.load().retention(owner)
+    }
+
+    /// The answers that are kept for an `Idempotency-Key`.
+    pub fn idempotency(&self) -> &Arc<Idempotency> {
+        &self.idempotency
+    }
+
     /// Answers a call.
     ///
     /// # Errors
@@ -170,7 +195,7 @@ impl Gateway {
         if let Some(key) = inbound.idempotency_key() {
             let (project, operation) = (&identified.caller.project, inbound.operation);
             match self.idempotency.claim(project, operation, key, &inbound.body)? {
-                Claim::Again(kept) => return Ok(again(kept)),
+                Claim::Again(kept) => return Ok(again(kept, operation)),
                 Claim::First(first) => ticket = Some(first),
             }
         }
@@ -208,15 +233,15 @@ impl Gateway {
 
 /// Phase *settle*, for an answer that has begun.
 fn reply(admitted: Admitted, answered: Answered, ticket: Option<Ticket>) -> Reply {
-    let Admitted { inbound, envelope, mut receipt, limits, .. } = admitted;
-    let Answered { answer, turn } = answered;
+    let Admitted { envelope, mut receipt, limits, .. } = admitted;
+    let Answered { answer, turn, format, provider, enforces_schemas } = answered;
     let (status, headers) = (answer.status, answer.headers);
     let body = match answer.body {
         AnswerBody::Whole { document: body, usage } => {
             receipt.first_byte();
             let output = match usage {
                 Some(_) => OutputText::default(),
-                None => meter::output_text(inbound.operation, &body),
+                None => meter::output_text(format, &body),
             };
             let consumed = Consumed { usage, output };
             receipt.settle(Outcome::Completed, status.as_u16(), consumed);
@@ -227,17 +252,23 @@ fn reply(admitted: Admitted, answered: Answered, ticket: Option<Ticket>) -> Repl
             ReplyBody::Whole(body)
         }
         AnswerBody::Events(events) => {
-            let stream = MeteredStream::new(events, envelope.include_usage, receipt, turn);
+            let meter = match format {
+                Operation::Responses => StreamMeter::of_response(),
+                _ => StreamMeter::new(envelope.include_usage),
+            };
+            let stream = MeteredStream::new(events, meter, receipt, turn);
             let ticket = ticket.map(|ticket| (ticket, headers.clone()));
             ReplyBody::Stream(Box::new(stream.kept_by(ticket)))
         }
     };
-    Reply { status, headers, limits, replayed: false, body }
+    Reply { status, headers, limits, format, provider, enforces_schemas, replayed: false, body }
 }
 
 /// An answer that was given before.
-fn again(kept: Kept) -> Reply {
+fn again(kept: Kept, format: Operation) -> Reply {
     let Kept { status, headers, body, streamed } = kept;
     let body = if streamed { ReplyBody::Replay(body) } else { ReplyBody::Whole(body) };
-    Reply { status, headers, limits: RateLimitHeaders::default(), replayed: true, body }
+    let (limits, provider) = (RateLimitHeaders::default(), Arc::default());
+    let enforces_schemas = true;
+    Reply { status, headers, limits, format, provider, enforces_schemas, replayed: true, body }
 }

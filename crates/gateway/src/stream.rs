@@ -42,14 +42,14 @@ pub struct MeteredStream {
 impl MeteredStream {
     pub(crate) fn new(
         upstream: EventStream,
-        show_usage: bool,
+        meter: StreamMeter,
         receipt: Receipt,
         turn: Turn,
     ) -> Self {
         Self {
             upstream: Some(upstream),
             splitter: Splitter::new(LARGEST_EVENT),
-            meter: StreamMeter::new(show_usage),
+            meter,
             receipt: Some(receipt),
             grace: None,
             _turn: turn,
@@ -150,7 +150,7 @@ impl MeteredStream {
             StreamBreak::Lost | StreamBreak::Invalid => Outcome::UpstreamBroken,
         };
         self.settle(outcome);
-        error_event(broken)
+        error_event(broken, self.meter.reads_response())
     }
 
     /// Settles a stream that its provider brought to an end of its own: an answer, or an error.
@@ -254,14 +254,21 @@ impl Outgoing {
 }
 
 /// An error event, which the official SDKs raise as an `APIError`. There is no `[DONE]` after it.
-fn error_event(broken: StreamBreak) -> Bytes {
+fn error_event(broken: StreamBreak, response: bool) -> Bytes {
     let code = match broken {
         StreamBreak::Lost => "upstream_connection_lost",
         StreamBreak::Idle | StreamBreak::Deadline => "upstream_timeout",
         StreamBreak::Invalid => "upstream_invalid_stream",
     };
+    let message = broken.to_string();
+    if response {
+        let error = serde_json::json!({
+            "type": "error", "code": code, "message": message, "param": null,
+        });
+        return Bytes::from(format!("event: error\ndata: {error}\n\n"));
+    }
     let error = serde_json::json!({"error": {
-        "message": broken.to_string(), "type": "server_error", "param": null, "code": code,
+        "message": message, "type": "server_error", "param": null, "code": code,
     }});
     Bytes::from(format!("data: {error}\n\n"))
 }

@@ -41,8 +41,17 @@ pub struct Target {
 impl Target {
     /// Whether this target can do `operation`.
     pub fn supports(&self, operation: Operation) -> bool {
-        (self.operations.is_empty() || self.operations.contains(&operation))
-            && self.provider.supports(operation)
+        self.asked(operation).is_some()
+    }
+
+    /// What the target is asked for when `operation` is wanted: itself or, for a response that it
+    /// has not got, a chat completion that one is made of.
+    pub(crate) fn asked(&self, operation: Operation) -> Option<Operation> {
+        let instead = (operation == Operation::Responses).then_some(Operation::ChatCompletions);
+        [Some(operation), instead].into_iter().flatten().find(|operation| {
+            (self.operations.is_empty() || self.operations.contains(operation))
+                && self.provider.supports(*operation)
+        })
     }
 
     /// A place among the calls under way, or `None` when the target is full.

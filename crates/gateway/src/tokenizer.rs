@@ -43,6 +43,7 @@ pub fn count_request(model: &str, operation: Operation, body: &[u8]) -> u64 {
     };
     match operation {
         Operation::ChatCompletions => chat(vocabulary, &request),
+        Operation::Responses => response(vocabulary, &request),
         Operation::Completions => {
             let suffix = request.get("suffix").map_or(0, |suffix| input(vocabulary, suffix));
             suffix + request.get("prompt").map_or(0, |prompt| input(vocabulary, prompt))
@@ -77,6 +78,22 @@ fn chat(vocabulary: &Vocabulary, request: &Value) -> u64 {
     messages + definitions + PRIMING
 }
 
+/// A response's input is framed like a chat's messages; tools and the format of its text count as
+/// they are written.
+fn response(vocabulary: &Vocabulary, request: &Value) -> u64 {
+    let items = match request.get("input") {
+        Some(Value::Array(items)) => items.iter().map(|item| message(vocabulary, item)).sum(),
+        Some(text) => PER_MESSAGE + json(vocabulary, text),
+        None => 0,
+    };
+    let definitions: u64 = ["instructions", "tools", "text"]
+        .into_iter()
+        .filter_map(|field| request.get(field))
+        .map(|definition| json(vocabulary, definition))
+        .sum();
+    items + definitions + PRIMING
+}
+
 fn message(vocabulary: &Vocabulary, message: &Value) -> u64 {
     let Some(fields) = message.as_object() else {
         return PER_MESSAGE + json(vocabulary, message);
@@ -99,7 +116,7 @@ fn message(vocabulary: &Vocabulary, message: &Value) -> u64 {
 fn part(vocabulary: &Vocabulary, part: &Value) -> u64 {
     let text = |name: &str| part.get(name).map_or(0, |value| json(vocabulary, value));
     match part.get("type").and_then(Value::as_str) {
-        Some("text") => text("text"),
+        Some("text" | "input_text" | "output_text" | "reasoning_text") => text("text"),
         Some("refusal") => text("refusal"),
         Some("image_url" | "input_image") => image(part),
         Some("input_audio") => audio(part),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kernel::{Principal, Timestamp};
+use kernel::{ApiKeyId, Principal, Timestamp};
 
 use crate::secret::{Check, check, hash, redact};
 
@@ -74,9 +74,11 @@ impl IdentityError {
 #[derive(Debug, Default)]
 pub struct Directory {
     entries: HashMap<[u8; 32], Entry>,
+    /// Keys of projects by their ids, until when any of their secrets works.
+    keys: HashMap<ApiKeyId, Entry>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     principal: Arc<Principal>,
     expires_at: Option<Timestamp>,
@@ -86,15 +88,30 @@ impl Directory {
     /// From what the store holds at the moment.
     pub fn new(stored: &store::Directory) -> Self {
         let mut entries = HashMap::with_capacity(stored.secrets.len());
+        let mut keys: HashMap<ApiKeyId, Entry> = HashMap::new();
         for secret in &stored.secrets {
+            let entry =
+                Entry { principal: Arc::new(secret.owner.clone()), expires_at: secret.expires_at };
+            if let Principal::Project { key, .. } = &secret.owner {
+                let longest = keys.entry(key.clone()).or_insert_with(|| entry.clone());
+                // No end is later than any.
+                let end = |entry: &Entry| entry.expires_at.unwrap_or(Timestamp::MAX);
+                if end(&entry) > end(longest) {
+                    longest.expires_at = entry.expires_at;
+                }
+            }
             // Should one text be a project's key and an admin key, the lesser power stands: the
             // store lists projects' keys first.
-            entries.entry(secret.hash).or_insert_with(|| Entry {
-                principal: Arc::new(secret.owner.clone()),
-                expires_at: secret.expires_at,
-            });
+            entries.entry(secret.hash).or_insert(entry);
         }
-        Self { entries }
+        Self { entries, keys }
+    }
+
+    /// The owner of a key of a project, as long as any of its secrets works: for work that goes on
+    /// after its request.
+    pub fn by_id(&self, key: &ApiKeyId, now: Timestamp) -> Option<&Arc<Principal>> {
+        let entry = self.keys.get(key)?;
+        entry.expires_at.is_none_or(|end| end > now).then_some(&entry.principal)
     }
 
     /// The caller that shows these credentials.

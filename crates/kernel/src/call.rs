@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKeyId, Money, Operation, OrganizationId, ProjectId, RequestId, ServiceAccountId, Timestamp,
-    Usage,
+    ApiKeyId, BatchId, Money, Operation, OrganizationId, ProjectId, RequestId, ResponseId,
+    ServiceAccountId, Timestamp, Usage,
 };
 
 /// How an admitted call ended.
@@ -60,6 +60,12 @@ pub struct CallRecord {
     pub service_account: Option<ServiceAccountId>,
     /// The end user that the client named.
     pub end_user: Option<String>,
+    /// The response that the call made, of the Responses API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<ResponseId>,
+    /// The batch that the call is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
     /// What was asked for.
     pub operation: Operation,
     /// The alias that was asked for.

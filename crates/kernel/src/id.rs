@@ -91,6 +91,36 @@ id!(
     RequestId,
     "req_"
 );
+id!(
+    /// A response, of the Responses API.
+    ResponseId,
+    "resp_"
+);
+id!(
+    /// A conversation.
+    ConversationId,
+    "conv_"
+);
+id!(
+    /// A file.
+    FileId,
+    "file-"
+);
+id!(
+    /// A file on its way in, part by part.
+    UploadId,
+    "upload_"
+);
+id!(
+    /// A part of an upload.
+    UploadPartId,
+    "part_"
+);
+id!(
+    /// A batch of calls.
+    BatchId,
+    "batch_"
+);
 
 /// `prefix` + 12 hexadecimal digits of Unix milliseconds + 20 random ones.
 pub fn time_ordered(prefix: &str, now: Timestamp, rng: &dyn Rng) -> String {

@@ -13,16 +13,19 @@ pub mod limit;
 pub mod money;
 pub mod operation;
 pub mod principal;
+pub mod retention;
 pub mod rng;
 pub mod usage;
 
 pub use call::{CallRecord, Outcome};
 pub use clock::{Clock, SharedClock, SystemClock, Timestamp};
 pub use id::{
-    AdminKeyId, ApiKeyId, LimitId, OrganizationId, ProjectId, RequestId, ServiceAccountId,
+    AdminKeyId, ApiKeyId, BatchId, ConversationId, FileId, LimitId, OrganizationId, ProjectId,
+    RequestId, ResponseId, ServiceAccountId, UploadId, UploadPartId,
 };
 pub use money::Money;
 pub use operation::Operation;
 pub use principal::{Principal, Role, Scope};
+pub use retention::{DEFAULT_RETENTION_DAYS, Retention, RetentionSetting, RetentionType};
 pub use rng::{Rng, SharedRng, SystemRng};
 pub use usage::Usage;

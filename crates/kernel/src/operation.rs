@@ -16,12 +16,19 @@ pub enum Operation {
     Embeddings,
     /// `POST /v1/moderations`
     Moderations,
+    /// `POST /v1/responses`
+    Responses,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Moderations];
+    pub const ALL: [Self; 5] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Moderations,
+        Self::Responses,
+    ];
 
     /// The path below an OpenAI-compatible base URL (which ends in `/v1`).
     pub const fn path(self) -> &'static str {
@@ -30,6 +37,7 @@ impl Operation {
             Self::Completions => "/completions",
             Self::Embeddings => "/embeddings",
             Self::Moderations => "/moderations",
+            Self::Responses => "/responses",
         }
     }
 
@@ -40,12 +48,13 @@ impl Operation {
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Moderations => "moderations",
+            Self::Responses => "responses",
         }
     }
 
     /// Whether the answer may come as a stream.
     pub const fn streams(self) -> bool {
-        matches!(self, Self::ChatCompletions | Self::Completions)
+        matches!(self, Self::ChatCompletions | Self::Completions | Self::Responses)
     }
 }
 

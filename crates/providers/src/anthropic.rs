@@ -68,6 +68,10 @@ impl Provider for Anthropic {
         operation == Operation::ChatCompletions
     }
 
+    fn enforces_schemas(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: Outbound) -> BoxFuture<'_, Result<Answer, Failure>> {
         async move {
             if !self.supports(call.operation) {

@@ -80,7 +80,16 @@ impl Azure {
 
 impl Provider for Azure {
     fn supports(&self, operation: Operation) -> bool {
-        operation != Operation::Moderations
+        match operation {
+            Operation::Moderations => false,
+            // The API by deployment has no Responses.
+            Operation::Responses => matches!(self.calls, Calls::V1(_)),
+            _ => true,
+        }
+    }
+
+    fn enforces_schemas(&self) -> bool {
+        true
     }
 
     fn call(&self, call: Outbound) -> BoxFuture<'_, Result<Answer, Failure>> {

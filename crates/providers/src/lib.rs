@@ -51,6 +51,12 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// Whether it can do this operation at all.
     fn supports(&self, operation: Operation) -> bool;
 
+    /// Whether an answer is sure to fit a strict JSON schema that the request asks for. Where it is
+    /// not, the answer is checked after it came.
+    fn enforces_schemas(&self) -> bool {
+        false
+    }
+
     /// Makes the call. The future, and the stream in its answer, own the exchange: dropping them
     /// hangs up on the provider at once.
     ///

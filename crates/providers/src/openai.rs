@@ -49,6 +49,10 @@ impl Provider for OpenAi {
         self.server.quirks.operations.contains(&operation)
     }
 
+    fn enforces_schemas(&self) -> bool {
+        self.server.quirks.enforces_schemas
+    }
+
     fn call(&self, call: Outbound) -> BoxFuture<'_, Result<Answer, Failure>> {
         async move { self.server.call(&call, self.calls.of(call.operation)).await }.boxed()
     }

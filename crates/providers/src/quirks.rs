@@ -26,6 +26,8 @@ pub(crate) struct Quirks {
     pub(crate) takes_usage_option: bool,
     /// Whether its answers need the second name of reasoning.
     pub(crate) both_reasoning: bool,
+    /// Whether an answer is sure to fit a strict JSON schema.
+    pub(crate) enforces_schemas: bool,
     /// Whether it gives embeddings as base64.
     pub(crate) base64_embeddings: bool,
     /// Request fields that have another name there.
@@ -40,10 +42,15 @@ impl Default for Quirks {
     fn default() -> Self {
         Self {
             base_url: None,
-            operations: Operation::ALL.to_vec(),
+            // A server says that it speaks Responses; few do well.
+            operations: Operation::ALL
+                .into_iter()
+                .filter(|operation| *operation != Operation::Responses)
+                .collect(),
             lists_models: true,
             takes_usage_option: true,
             both_reasoning: true,
+            enforces_schemas: false,
             base64_embeddings: true,
             rename: BTreeMap::new(),
             drop: Vec::new(),

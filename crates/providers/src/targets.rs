@@ -27,12 +27,13 @@ impl Targets {
 
     /// Where this operation is.
     pub(crate) const fn of(&self, operation: Operation) -> &Uri {
-        let [chat, completions, embeddings, moderations] = &self.0;
+        let [chat, completions, embeddings, moderations, responses] = &self.0;
         match operation {
             Operation::ChatCompletions => chat,
             Operation::Completions => completions,
             Operation::Embeddings => embeddings,
             Operation::Moderations => moderations,
+            Operation::Responses => responses,
         }
     }
 }

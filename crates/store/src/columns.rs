@@ -16,6 +16,11 @@ pub(crate) trait Columns {
     fn number_or_null(&self, column: &str) -> Result<Option<i64>, StoreError>;
     fn bytes_or_null(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Bytes that are never null.
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError> {
+        self.bytes_or_null(column)?.ok_or_else(|| unreadable(column, "it is null"))
+    }
+
     fn truth(&self, column: &str) -> Result<bool, StoreError> {
         Ok(self.number(column)? != 0)
     }
@@ -86,8 +91,20 @@ pub(crate) fn to_number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// PostgreSQL takes no NUL in a text, and one client's odd words must not hold up what they come
+/// with. A text that is looked up goes through here too, and finds what was stored for it.
+pub(crate) fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 pub(crate) fn to_micros(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::as_micros)
+}
+
+/// The placeholders of a list of `count` values, of which the first is number `first`.
+pub(crate) fn places(first: usize, count: usize) -> String {
+    let places: Vec<_> = (first..first + count).map(|place| format!("${place}")).collect();
+    places.join(", ")
 }
 
 /// A name that people chose, without the white space around it.

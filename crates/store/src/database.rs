@@ -30,9 +30,11 @@ const MIGRATION_LOCK: i64 = 0x006b_696a_756e;
 /// Large pages: records are appended in batches, and every page is a write of its own. With WAL,
 /// readers and a writer do not wait for each other. `synchronous = FULL` is one flush per
 /// commit: what is committed survives a power cut, a revocation as well as the records that the
-/// journal has let go of.
+/// journal has let go of. `secure_delete` writes zeros over what is deleted; it makes deletions a
+/// little slower, and nothing else.
 const SQLITE_PRAGMAS: &str = "PRAGMA page_size = 16384; PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-                              PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+                              PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                              PRAGMA secure_delete = ON";
 
 /// One database and its connections.
 #[derive(Debug)]
@@ -192,5 +194,30 @@ mod tests {
         let mut write = database.write().await.unwrap();
         let row = sqlx::query("PRAGMA synchronous").fetch_one(write.connection()).await.unwrap();
         assert_eq!(row.get::<i64, _>(0), FULL);
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_is_not_left_in_the_file() {
+        const CANARY: &str = "a canary that nobody may find";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kijun.db");
+        let database = Database::open(&format!("sqlite://{}", path.display()), 1).await.unwrap();
+        let found = || {
+            let file = fs::read(&path).unwrap();
+            file.windows(CANARY.len()).any(|bytes| bytes == CANARY.as_bytes())
+        };
+        let run = async |sql| {
+            database.read().await.unwrap().execute(sqlx::raw_sql(sql)).await.unwrap();
+        };
+        run("CREATE TABLE song (bird TEXT); INSERT INTO song VALUES ('owl')").await;
+        sqlx::query("INSERT INTO song VALUES ($1)")
+            .bind(CANARY)
+            .execute(&mut *database.read().await.unwrap())
+            .await
+            .unwrap();
+        run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        assert!(found(), "the test looks where it is");
+        run("DELETE FROM song WHERE bird <> 'owl'; PRAGMA wal_checkpoint(TRUNCATE)").await;
+        assert!(!found());
     }
 }

@@ -1,11 +1,13 @@
 //! The ledger: one row for every admitted call, written exactly once.
 
-use kernel::{ApiKeyId, CallRecord, Money, ProjectId, RequestId, Scope, Timestamp, Usage};
+use kernel::{
+    ApiKeyId, BatchId, CallRecord, Money, ProjectId, RequestId, ResponseId, Scope, Timestamp, Usage,
+};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
 
-use crate::columns::{Columns, to_number, unreadable};
+use crate::columns::{Columns, to_number, unreadable, without_nul};
 use crate::database::Engine;
 use crate::scope::project_of;
 use crate::{Page, Paged, Store, StoreError};
@@ -55,6 +57,9 @@ const COLUMNS: [&str; 27] = [
     "cost",
 ];
 
+/// The columns of what a call was made for, which most calls have nothing in.
+const ORIGIN_COLUMNS: [&str; 3] = ["call_id", "response_id", "batch_id"];
+
 /// Rows per statement, in turn until no record is left. A few sizes that come again and again stay
 /// prepared. The largest binds 6 912 values, under the 32 766 of SQLite and the 65 535 of
 /// PostgreSQL; more make the statement no cheaper per row.
@@ -71,15 +76,22 @@ impl Store {
         let engine = self.database().engine();
         let mut new = 0;
         let mut write = self.write().await?;
-        let mut rest = records;
-        for rows in CHUNKS {
-            let chunks = rest.chunks_exact(rows);
-            rest = chunks.remainder();
-            for chunk in chunks {
-                let query = sqlx::query(AssertSqlSafe(insert_statement(engine, rows)));
-                let query = chunk.iter().fold(query, bind);
-                new += query.execute(write.connection()).await?.rows_affected();
-            }
+        for chunk in in_chunks(records) {
+            let sql = insert_statement(engine, "call", &COLUMNS, chunk.len());
+            let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind);
+            new += query.execute(write.connection()).await?.rows_affected();
+        }
+        let made = |record: &&CallRecord| record.response.is_some() || record.batch.is_some();
+        let origins: Vec<_> = records.iter().filter(made).collect();
+        for chunk in in_chunks(&origins) {
+            let sql = insert_statement(engine, "call_origin", &ORIGIN_COLUMNS, chunk.len());
+            let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, record| {
+                query
+                    .bind(record.id.as_str())
+                    .bind(record.response.as_ref().map(ResponseId::as_str))
+                    .bind(record.batch.as_ref().map(BatchId::as_str))
+            });
+            query.execute(write.connection()).await?;
         }
         write.commit().await?;
         Ok(new)
@@ -88,7 +100,7 @@ impl Store {
     /// One call in the scope.
     pub async fn call_get(&self, scope: &Scope, id: &RequestId) -> Result<CallRecord, StoreError> {
         sqlx::query(
-            "SELECT * FROM call
+            "SELECT * FROM call LEFT JOIN call_origin ON call_origin.call_id = call.id
              WHERE id = $1 AND organization_id = $2 AND ($3 IS NULL OR project_id = $3)",
         )
         .bind(id.as_str())
@@ -109,12 +121,15 @@ impl Store {
         page: &Page,
     ) -> Result<Paged<CallRecord>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM call
-             WHERE organization_id = $1 AND ($2 IS NULL OR project_id = $2)
-               AND ($3 IS NULL OR project_id = $3) AND ($4 IS NULL OR api_key_id = $4)
-               AND ($5 IS NULL OR model = $5) AND started_at >= $6 AND started_at < $7
-               AND ($8 IS NULL OR id < $8)
-             ORDER BY id DESC LIMIT $9",
+            "SELECT page.*, response_id, batch_id FROM (
+                 SELECT * FROM call
+                 WHERE organization_id = $1 AND ($2 IS NULL OR project_id = $2)
+                   AND ($3 IS NULL OR project_id = $3) AND ($4 IS NULL OR api_key_id = $4)
+                   AND ($5 IS NULL OR model = $5) AND started_at >= $6 AND started_at < $7
+                   AND ($8 IS NULL OR id < $8)
+                 ORDER BY id DESC LIMIT $9
+             ) AS page LEFT JOIN call_origin ON call_origin.call_id = page.id
+             ORDER BY page.id DESC",
         )
         .bind(scope.organization.as_str())
         .bind(project_of(scope))
@@ -131,12 +146,25 @@ impl Store {
     }
 }
 
-/// `INSERT` of that many rows. SQLite finds a numbered placeholder by search, which over thousands
-/// of them costs more than the insert; so there they have no numbers.
-fn insert_statement(engine: Engine, rows: usize) -> String {
-    let mut sql = format!("INSERT INTO call ({}) VALUES ", COLUMNS.join(", "));
-    for place in 0..rows * COLUMNS.len() {
-        sql.push_str(match (place, place % COLUMNS.len()) {
+/// All rows, in runs of the sizes of [`CHUNKS`].
+fn in_chunks<T>(rows: &[T]) -> Vec<&[T]> {
+    let mut rest = rows;
+    let mut all = Vec::new();
+    for size in CHUNKS {
+        let chunks = rest.chunks_exact(size);
+        rest = chunks.remainder();
+        all.extend(chunks);
+    }
+    all
+}
+
+/// `INSERT` of that many rows, of which the known ones change nothing; the first column is the key.
+/// SQLite finds a numbered placeholder by search, which over thousands of them costs more than the
+/// insert; so there they have no numbers.
+fn insert_statement(engine: Engine, table: &str, columns: &[&str], rows: usize) -> String {
+    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+    for place in 0..rows * columns.len() {
+        sql.push_str(match (place, place % columns.len()) {
             (0, _) => "(",
             (_, 0) => "), (",
             _ => ", ",
@@ -146,7 +174,8 @@ fn insert_statement(engine: Engine, rows: usize) -> String {
             Engine::Postgres => sql.push_str(&format!("${}", place + 1)),
         }
     }
-    sql.push_str(") ON CONFLICT (id) DO NOTHING");
+    let key = columns.first().unwrap_or(&"id");
+    sql.push_str(&format!(") ON CONFLICT ({key}) DO NOTHING"));
     sql
 }
 
@@ -186,12 +215,6 @@ fn bind<'q>(query: Insert<'q>, record: &'q CallRecord) -> Insert<'q> {
         .bind(record.cost.map(Money::as_nanos))
 }
 
-/// PostgreSQL takes no NUL in a text, and one client's odd user name must not hold up the batch
-/// that its call is in.
-fn without_nul(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
-}
-
 fn record(row: &AnyRow) -> Result<CallRecord, StoreError> {
     let small = |column: &str| -> Result<u32, StoreError> {
         u32::try_from(row.number(column)?).map_err(|_| unreadable(column, "it is out of range"))
@@ -207,6 +230,8 @@ fn record(row: &AnyRow) -> Result<CallRecord, StoreError> {
         api_key: row.text("api_key_id")?.into(),
         service_account: row.text_or_null("service_account_id")?.map(Into::into),
         end_user: row.text_or_null("end_user")?,
+        response: row.text_or_null("response_id")?.map(Into::into),
+        batch: row.text_or_null("batch_id")?.map(Into::into),
         operation: row.word("operation")?,
         model: row.text("model")?,
         provider: row.text("provider")?,
@@ -240,11 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn every_row_is_in_one_chunk() {
+        let rows: Vec<_> = (0..600).collect();
+        let chunks = in_chunks(&rows);
+        assert!(chunks.iter().all(|chunk| CHUNKS.contains(&chunk.len())));
+        assert_eq!(chunks.concat(), rows);
+    }
+
+    #[test]
     fn the_statement_has_a_place_for_every_value() {
-        let numbered = insert_statement(Engine::Postgres, 2);
+        let numbered = insert_statement(Engine::Postgres, "call", &COLUMNS, 2);
         assert!(numbered.contains("$26, $27), ($28, $29"), "{numbered}");
         assert!(numbered.ends_with("$54) ON CONFLICT (id) DO NOTHING"), "{numbered}");
-        let plain = insert_statement(Engine::Sqlite, 2);
+        let plain = insert_statement(Engine::Sqlite, "call", &COLUMNS, 2);
         assert_eq!(plain.matches('?').count(), 54);
     }
 }

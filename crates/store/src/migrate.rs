@@ -8,7 +8,13 @@ use crate::columns::Columns;
 use crate::database::{Database, Engine, Write};
 
 /// One text per version for both databases. A released text never changes.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_state.sql"),
+    include_str!("../migrations/0003_files.sql"),
+    include_str!("../migrations/0004_batches.sql"),
+    include_str!("../migrations/0005_deletions.sql"),
+];
 
 /// Brings the database to the newest version and checks that `vault` opens what it keeps sealed;
 /// all of it in one transaction that no other node's migration runs beside.

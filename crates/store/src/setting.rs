@@ -29,6 +29,20 @@ impl Store {
         Ok(claimed.rows_affected() == 1)
     }
 
+    /// Puts a value in the place of the one that is known to stand there. Returns whether it still
+    /// stood there: of several nodes that try at once, one does it.
+    pub async fn setting_swap(&self, name: &str, from: &str, to: &str) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
+        let swapped = sqlx::query("UPDATE setting SET value = $1 WHERE name = $2 AND value = $3")
+            .bind(to)
+            .bind(name)
+            .bind(from)
+            .execute(write.connection())
+            .await?;
+        write.commit().await?;
+        Ok(swapped.rows_affected() == 1)
+    }
+
     /// Puts a value under a name. The generation stays: running nodes do not keep settings.
     pub async fn setting_put(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let mut write = self.write().await?;

@@ -13,6 +13,7 @@ use crate::StoreError;
 use crate::columns::Columns;
 use crate::database::{Database, Write};
 use crate::migrate::migrate;
+use crate::project_key::ProjectKeys;
 
 /// Where the database is.
 #[derive(Clone)]
@@ -41,6 +42,7 @@ pub struct Store(Arc<Parts>);
 struct Parts {
     database: Database,
     vault: Arc<Vault>,
+    project_keys: ProjectKeys,
     clock: SharedClock,
     rng: SharedRng,
 }
@@ -59,7 +61,8 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let database = Database::open(&config.url, config.max_connections).await?;
         migrate(&database, &vault, clock.now()).await?;
-        Ok(Self(Arc::new(Parts { database, vault, clock, rng })))
+        let project_keys = ProjectKeys::default();
+        Ok(Self(Arc::new(Parts { database, vault, project_keys, clock, rng })))
     }
 
     /// An empty store in memory with a master key of its own, for tests.
@@ -127,6 +130,14 @@ impl Store {
         self.0.rng.as_ref()
     }
 
+    pub(crate) fn shared_rng(&self) -> SharedRng {
+        Arc::clone(&self.0.rng)
+    }
+
+    pub(crate) fn project_keys(&self) -> &ProjectKeys {
+        &self.0.project_keys
+    }
+
     pub(crate) async fn read(&self) -> Result<PoolConnection<Any>, StoreError> {
         self.0.database.read().await
     }
@@ -148,6 +159,6 @@ impl Store {
     }
 }
 
-fn sealed_error(table: &str, column: &str, row: &str, source: VaultError) -> StoreError {
+pub(crate) fn sealed_error(table: &str, column: &str, row: &str, source: VaultError) -> StoreError {
     StoreError::Sealed { what: format!("{column} of {table} `{row}`"), source }
 }

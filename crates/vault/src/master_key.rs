@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kernel::Rng;
 use zeroize::Zeroizing;
 
 use crate::VaultError;
+use crate::derive::expand;
 
 /// The root of the key hierarchy. It is wiped from memory when dropped and never printed.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
@@ -51,17 +52,7 @@ impl MasterKey {
 
     /// Fills `out` with bytes that only this key and `purpose` give (HKDF-SHA256).
     pub(crate) fn derive(&self, purpose: &[u8], out: &mut [u8]) -> Result<(), VaultError> {
-        struct Length(usize);
-        impl KeyType for Length {
-            fn len(&self) -> usize {
-                self.0
-            }
-        }
-        Salt::none(HKDF_SHA256)
-            .extract(self.0.as_slice())
-            .expand(&[purpose], Length(out.len()))
-            .and_then(|material| material.fill(out))
-            .map_err(|_| VaultError::NotSealed)
+        expand(&Salt::none(HKDF_SHA256).extract(self.0.as_slice()), &[purpose], out)
     }
 }
 

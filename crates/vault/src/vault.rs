@@ -7,15 +7,14 @@
 
 use std::fmt;
 
-use aws_lc_rs::aead::{self, AES_256_GCM, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{self, LessSafeKey, NONCE_LEN, Nonce};
 use kernel::SharedRng;
 use zeroize::Zeroizing;
 
+use crate::cipher::{KEY_LEN, TAG_LEN, cipher};
 use crate::{Aad, KeyId, MasterKey, VaultError};
 
 const VERSION: u8 = 1;
-const KEY_LEN: usize = 32;
-const TAG_LEN: usize = 16;
 const HEADER_LEN: usize = 1 + 8;
 const WRAPPED_LEN: usize = NONCE_LEN + KEY_LEN + TAG_LEN;
 
@@ -116,10 +115,6 @@ impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vault").field("key_id", &self.key_id).finish_non_exhaustive()
     }
-}
-
-fn cipher(key: &[u8; KEY_LEN]) -> Result<LessSafeKey, VaultError> {
-    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| VaultError::NotSealed)
 }
 
 fn open_sealed(

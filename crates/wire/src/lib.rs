@@ -7,6 +7,7 @@
 pub mod envelope;
 pub mod error;
 pub mod meter;
+pub mod responses;
 mod span;
 pub mod sse;
 pub mod translate;

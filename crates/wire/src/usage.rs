@@ -62,6 +62,20 @@ pub fn write_chat(usage: &Usage) -> Value {
     })
 }
 
+/// Writes the usage object of a response, with all its details.
+pub fn write_responses(usage: &Usage) -> Value {
+    json!({
+        "input_tokens": usage.input,
+        "input_tokens_details": {
+            "cached_tokens": usage.input_cached,
+            "cache_write_tokens": usage.input_cache_write,
+        },
+        "output_tokens": usage.output,
+        "output_tokens_details": { "reasoning_tokens": usage.output_reasoning },
+        "total_tokens": usage.total(),
+    })
+}
+
 #[derive(serde::Deserialize)]
 struct Said<'a> {
     #[serde(default)]
@@ -216,6 +230,7 @@ mod tests {
         let expected =
             Usage { input: 9, input_cached: 4, output: 2, output_reasoning: 1, ..Usage::default() };
         assert_eq!(responses, Some(expected));
+        assert_eq!(read_value(&write_responses(&expected)), Some(expected));
         let deepseek = read_value(&json!({
             "prompt_tokens": 10, "completion_tokens": 1,
             "prompt_cache_hit_tokens": 6, "prompt_cache_miss_tokens": 4,

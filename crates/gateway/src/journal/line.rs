@@ -48,6 +48,8 @@ pub(super) mod tests {
             project: "proj_1".into(),
             api_key: "key_1".into(),
             service_account: None,
+            response: None,
+            batch: None,
             end_user: Some("line\nbreak".into()),
             operation: Operation::ChatCompletions,
             model: "m".into(),

@@ -113,6 +113,8 @@ impl TestGateway {
         let identified = self.gateway.identify(presented)?;
         let now = SystemClock.now();
         let inbound = Inbound {
+            response: None,
+            batch: None,
             id: RequestId::new(now, &SystemRng),
             arrived: now,
             operation: Operation::ChatCompletions,

@@ -73,6 +73,10 @@ impl Provider for Gemini {
         matches!(operation, Operation::ChatCompletions | Operation::Embeddings)
     }
 
+    fn enforces_schemas(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: Outbound) -> BoxFuture<'_, Result<Answer, Failure>> {
         async move {
             match call.operation {

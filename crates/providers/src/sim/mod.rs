@@ -104,6 +104,10 @@ impl Sim {
                 let (directives, body) = moderation::answer(&body, &self.id("modr-"))?;
                 (directives, Content::Whole(body))
             }
+            // `supports` says so; the gateway asks for a chat completion.
+            Operation::Responses => {
+                return Err(Wrong::new("model", "kijun-sim answers chat completions"));
+            }
         })
     }
 
@@ -121,8 +125,9 @@ impl Sim {
 }
 
 impl Provider for Sim {
-    fn supports(&self, _: Operation) -> bool {
-        true
+    /// Responses are made of its chat completions.
+    fn supports(&self, operation: Operation) -> bool {
+        operation != Operation::Responses
     }
 
     fn call(&self, call: Outbound) -> BoxFuture<'_, Result<Answer, Failure>> {

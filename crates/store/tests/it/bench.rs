@@ -1,8 +1,9 @@
 //! A fresh database for every test, on both kinds of database.
 
+use std::fmt;
 use std::sync::Arc;
 
-use kernel::{Scope, SystemRng, Timestamp, id};
+use kernel::{Clock, Scope, SystemRng, Timestamp, id};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use store::{NewApiKey, NewSecret, Organization, Project, Store, StoreConfig, StoreError};
 use testkit::FakeClock;
@@ -49,6 +50,11 @@ impl Bench {
         Self::new(url, None, Some(folder)).await
     }
 
+    /// A database that has one connection.
+    pub(crate) async fn in_memory() -> Self {
+        Self::new("sqlite::memory:".into(), None, None).await
+    }
+
     /// `None`, with a line that says so, where there is no PostgreSQL to test on.
     pub(crate) async fn postgres() -> Option<Self> {
         #[expect(clippy::disallowed_methods, reason = "a test is told its server from outside")]
@@ -67,6 +73,10 @@ impl Bench {
         let vault = new_vault();
         let store = open(&url, &vault, &clock).await.unwrap();
         Self { store, clock, vault, url, server, _folder: folder }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Another store on the same database, as another node has it.
@@ -151,12 +161,33 @@ pub(crate) async fn open(
     Store::open(config, Arc::clone(vault), clock.clone(), Arc::new(SystemRng)).await
 }
 
+pub(crate) fn not_found<T: fmt::Debug>(result: Result<T, StoreError>) {
+    match result {
+        Err(StoreError::NotFound { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn conflict<T: fmt::Debug>(result: Result<T, StoreError>) {
+    match result {
+        Err(StoreError::Conflict { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn invalid<T: fmt::Debug>(result: Result<T, StoreError>) {
+    match result {
+        Err(StoreError::Invalid { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn connect(url: &str) -> AnyConnection {
     sqlx::any::install_default_drivers();
     AnyConnection::connect(url).await.unwrap()
 }
 
-async fn execute(url: &str, sql: &str) {
+pub(crate) async fn execute(url: &str, sql: &str) {
     let mut connection = connect(url).await;
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

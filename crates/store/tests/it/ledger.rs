@@ -24,6 +24,8 @@ pub(crate) fn record(number: u32) -> CallRecord {
         project: "proj_1".into(),
         api_key: "key_1".into(),
         service_account: Some("svc_acct_1".into()),
+        response: Some("resp_1".into()),
+        batch: None,
         end_user: Some("user-1".into()),
         operation: Operation::ChatCompletions,
         model: "gpt-4o".into(),
@@ -56,6 +58,8 @@ async fn records_come_back_whole(bench: &Bench) {
     let full = record(1);
     let bare = CallRecord {
         id: "req_2".into(),
+        response: None,
+        batch: Some("batch_1".into()),
         first_byte_us: None,
         service_account: None,
         end_user: None,
@@ -69,6 +73,12 @@ async fn records_come_back_whole(bench: &Bench) {
     assert_eq!(bench.store.call_insert(&[full.clone(), bare.clone()]).await.unwrap(), 2);
     assert_eq!(bench.store.call_get(&scope(), &full.id).await.unwrap(), full);
     assert_eq!(bench.store.call_get(&scope(), &bare.id).await.unwrap(), bare);
+    let all = bench.store.call_list(&scope(), &CallFilter::default(), &Page::default()).await;
+    assert_eq!(all.unwrap().data, [bare, full]);
+    let none = CallRecord { response: None, ..record(3) };
+    bench.store.call_insert(std::slice::from_ref(&none)).await.unwrap();
+    assert_eq!(bench.store.call_get(&scope(), &none.id).await.unwrap(), none);
+    assert_eq!(bench.number("SELECT COUNT(*) FROM call_origin").await, 2);
 }
 
 async fn a_record_counts_once(bench: &Bench) {

@@ -9,6 +9,7 @@ store_suite!(
     nodes_that_write_at_once_wait_for_each_other,
     nodes_that_send_the_same_records_write_them_once,
     nodes_that_start_at_once_begin_with_the_same,
+    of_nodes_that_swap_at_once_one_does,
     the_last_one_stays_whoever_asks_at_once,
     a_node_sees_what_another_changed,
     writes_that_are_given_up_leave_nothing_behind,
@@ -45,6 +46,22 @@ async fn nodes_that_start_at_once_begin_with_the_same(bench: &Bench) {
     let claims = [&bench.store, &other].map(|node| node.setting_claim("once", "x"));
     let won = join_all(claims).await.into_iter().filter(|claimed| *claimed.as_ref().unwrap());
     assert_eq!(won.count(), 1);
+    other.close().await;
+}
+
+async fn of_nodes_that_swap_at_once_one_does(bench: &Bench) {
+    let other = bench.reopen(&bench.vault).await.unwrap();
+    let missing = bench.store.setting_swap("turn", "nobody", "one").await.unwrap();
+    assert!(!missing, "there is nothing to swap");
+    bench.store.setting_put("turn", "nobody").await.unwrap();
+    let swaps = tokio::join!(
+        bench.store.setting_swap("turn", "nobody", "one"),
+        other.setting_swap("turn", "nobody", "two"),
+    );
+    let (one, two) = (swaps.0.unwrap(), swaps.1.unwrap());
+    assert!(one != two);
+    let winner = if one { "one" } else { "two" };
+    assert_eq!(other.setting_get("turn").await.unwrap().as_deref(), Some(winner));
     other.close().await;
 }
 

@@ -5,7 +5,7 @@ use store::{
     ModelMode, ModelPermission, NewServiceAccount, Page, ProjectStatus, Store, StoreError,
 };
 
-use crate::bench::{Bench, Tenant, store_suite};
+use crate::bench::{Bench, Tenant, invalid, not_found, store_suite};
 
 store_suite!(
     projects_live_in_their_organisation,
@@ -144,18 +144,4 @@ async fn account(store: &Store, tenant: &Tenant) -> store::ServiceAccount {
         role: Role::Member,
     };
     store.service_account_create(&tenant.scope, new).await.unwrap()
-}
-
-fn not_found<T: std::fmt::Debug>(result: Result<T, StoreError>) {
-    match result {
-        Err(StoreError::NotFound { .. }) => {}
-        other => panic!("{other:?}"),
-    }
-}
-
-fn invalid<T: std::fmt::Debug>(result: Result<T, StoreError>) {
-    match result {
-        Err(StoreError::Invalid { .. }) => {}
-        other => panic!("{other:?}"),
-    }
 }

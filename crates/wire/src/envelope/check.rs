@@ -3,24 +3,28 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::ErrorBody;
 
+/// The most characters of a value that an error repeats.
+pub(crate) const LONGEST_QUOTE: usize = 100;
+
 /// A field's path and its value; `None` where it is absent or null.
 #[derive(Clone, Copy)]
-pub(super) struct Field<'a>(pub(super) &'a str, pub(super) Option<&'a RawValue>);
+pub(crate) struct Field<'a>(pub(crate) &'a str, pub(crate) Option<&'a RawValue>);
 
 impl<'a> Field<'a> {
     /// The field, which must be there.
-    pub(super) fn required(self) -> Result<Self, ErrorBody> {
+    pub(crate) fn required(self) -> Result<Self, ErrorBody> {
         match self.1 {
             Some(_) => Ok(self),
             None => Err(missing(self.0)),
         }
     }
 
-    pub(super) fn boolean(self) -> Result<Option<bool>, ErrorBody> {
+    pub(crate) fn boolean(self) -> Result<Option<bool>, ErrorBody> {
         match self.1.map(RawValue::get) {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
@@ -30,7 +34,7 @@ impl<'a> Field<'a> {
     }
 
     /// A string of at most so many bytes.
-    pub(super) fn text(self, longest: usize) -> Result<Option<String>, ErrorBody> {
+    pub(crate) fn text(self, longest: usize) -> Result<Option<String>, ErrorBody> {
         let Some(raw) = self.1 else { return Ok(None) };
         if !raw.get().starts_with('"') {
             return Err(wrong_type(self.0, "a string", kind(raw.get())));
@@ -52,7 +56,7 @@ impl<'a> Field<'a> {
         Ok(Some(text))
     }
 
-    pub(super) fn integer(self, range: RangeInclusive<u64>) -> Result<Option<u64>, ErrorBody> {
+    pub(crate) fn integer(self, range: RangeInclusive<u64>) -> Result<Option<u64>, ErrorBody> {
         let Some(raw) = self.1 else { return Ok(None) };
         let text = raw.get();
         let value = match kind(text) {
@@ -69,7 +73,7 @@ impl<'a> Field<'a> {
     }
 
     /// A number from 0 to `most`.
-    pub(super) fn decimal(self, most: f64) -> Result<Option<f64>, ErrorBody> {
+    pub(crate) fn decimal(self, most: f64) -> Result<Option<f64>, ErrorBody> {
         let Some(raw) = self.1 else { return Ok(None) };
         let text = raw.get();
         let value = match kind(text) {
@@ -86,18 +90,18 @@ impl<'a> Field<'a> {
     }
 
     /// An array; its length in bytes.
-    pub(super) fn array(self) -> Result<u64, ErrorBody> {
+    pub(crate) fn array(self) -> Result<u64, ErrorBody> {
         self.starting_with('[', "an array of objects")
     }
 
     /// An object; its length in bytes.
-    pub(super) fn object(self) -> Result<u64, ErrorBody> {
+    pub(crate) fn object(self) -> Result<u64, ErrorBody> {
         self.starting_with('{', "an object")
     }
 
     /// A string, or an array, not empty, of strings, token ids or arrays of token ids; its length
     /// in bytes.
-    pub(super) fn prompt(self) -> Result<u64, ErrorBody> {
+    pub(crate) fn prompt(self) -> Result<u64, ErrorBody> {
         self.list(|at, item| match kind(item.get()) {
             "a string" => Ok(()),
             "an integer" if !item.get().starts_with('-') => Ok(()),
@@ -115,7 +119,7 @@ impl<'a> Field<'a> {
     }
 
     /// A string, or an array, not empty, of strings or objects; its length in bytes.
-    pub(super) fn moderated(self) -> Result<u64, ErrorBody> {
+    pub(crate) fn moderated(self) -> Result<u64, ErrorBody> {
         self.list(|at, item| match kind(item.get()) {
             "a string" | "an object" => Ok(()),
             other => Err(wrong_type(at, "a string or an object", other)),
@@ -172,14 +176,14 @@ impl<'a> Field<'a> {
 }
 
 /// A required field is not there.
-pub(super) fn missing(param: &str) -> ErrorBody {
+pub(crate) fn missing(param: &str) -> ErrorBody {
     ErrorBody::invalid_request(format!("Missing required parameter: '{param}'."))
         .at(param)
         .coded("missing_required_parameter")
 }
 
 /// A field is of another type.
-pub(super) fn wrong_type(param: &str, expected: &str, got: &str) -> ErrorBody {
+pub(crate) fn wrong_type(param: &str, expected: &str, got: &str) -> ErrorBody {
     ErrorBody::invalid_request(format!(
         "Invalid type for '{param}': expected {expected}, but got {got} instead."
     ))
@@ -188,7 +192,7 @@ pub(super) fn wrong_type(param: &str, expected: &str, got: &str) -> ErrorBody {
 }
 
 /// An array has nothing in it.
-pub(super) fn empty(param: &str) -> ErrorBody {
+pub(crate) fn empty(param: &str) -> ErrorBody {
     ErrorBody::invalid_request(format!(
         "Invalid '{param}': empty array. Expected an array with minimum length 1, but got an \
          empty array instead."
@@ -198,7 +202,7 @@ pub(super) fn empty(param: &str) -> ErrorBody {
 }
 
 /// What sort of JSON value this is.
-pub(super) fn kind(json: &str) -> &'static str {
+pub(crate) fn kind(json: &str) -> &'static str {
     match json.as_bytes().first() {
         Some(b'"') => "a string",
         Some(b'[') => "an array",
@@ -210,8 +214,34 @@ pub(super) fn kind(json: &str) -> &'static str {
     }
 }
 
+/// What sort of JSON value this is.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+        Value::Bool(_) => "a boolean",
+        Value::Null => "null",
+        Value::Number(number) if number.is_f64() => "a decimal",
+        Value::Number(_) => "an integer",
+    }
+}
+
+/// A field has none of the values that it may have.
+pub(crate) fn unsupported(param: &str, got: &str, supported: &[&str]) -> ErrorBody {
+    let quoted: Vec<String> = supported.iter().map(|value| format!("'{value}'")).collect();
+    let list = match quoted.split_last() {
+        Some((last, rest)) if rest.len() > 1 => format!("{}, and {last}", rest.join(", ")),
+        _ => quoted.join(" and "),
+    };
+    let got: String = got.chars().take(LONGEST_QUOTE).collect();
+    ErrorBody::invalid_request(format!("Invalid value: '{got}'. Supported values are: {list}."))
+        .at(param)
+        .coded("invalid_value")
+}
+
 /// The items of an array that may not be empty.
-pub(super) fn items<'a>(param: &str, raw: &'a RawValue) -> Result<Vec<&'a RawValue>, ErrorBody> {
+pub(crate) fn items<'a>(param: &str, raw: &'a RawValue) -> Result<Vec<&'a RawValue>, ErrorBody> {
     let items: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
     if items.is_empty() { Err(empty(param)) } else { Ok(items) }
 }

@@ -28,6 +28,17 @@ pub(super) fn messages(messages: Option<&RawValue>) -> Result<u64, ErrorBody> {
     }
 }
 
+/// The length in bytes of text of the input of a response, which the gateway itself has put
+/// together: a text, or items.
+pub(super) fn response_input(input: Option<&RawValue>) -> Result<u64, ErrorBody> {
+    let raw = input.ok_or_else(|| missing("input"))?;
+    if kind(raw.get()) != "an array" {
+        return Ok(raw.get().len() as u64);
+    }
+    let parsed: Vec<Object<Item<'_>>> = super::parse(raw.get())?;
+    Ok(parsed.iter().map(|Object(item)| BYTES_PER_MESSAGE + item.bytes()).sum())
+}
+
 /// What is wrong with these messages, of which something is.
 fn fault(raw: &RawValue) -> ErrorBody {
     let items = match items("messages", raw) {
@@ -70,15 +81,35 @@ impl Message<'_> {
 
     fn bytes(&self) -> u64 {
         let calls = self.tool_calls.map_or(0, |calls| calls.get().len());
-        let content = match self.content.map(RawValue::get) {
-            Some(parts) if parts.starts_with('[') => {
-                let parts: Vec<&RawValue> = serde_json::from_str(parts).unwrap_or_default();
-                parts.into_iter().map(part_bytes).sum()
-            }
-            Some(text) => text.len(),
-            None => 0,
-        };
-        (calls + content) as u64
+        calls as u64 + self.content.map_or(0, text_bytes)
+    }
+}
+
+/// An item of a response's input: a message, a call, its result, reasoning.
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
+}
+
+impl Item<'_> {
+    fn bytes(&self) -> u64 {
+        [self.content, self.arguments, self.output].into_iter().flatten().map(text_bytes).sum()
+    }
+}
+
+/// A text, or parts.
+fn text_bytes(content: &RawValue) -> u64 {
+    match content.get() {
+        parts if parts.starts_with('[') => {
+            let parts: Vec<&RawValue> = serde_json::from_str(parts).unwrap_or_default();
+            parts.into_iter().map(part_bytes).sum::<usize>() as u64
+        }
+        text => text.len() as u64,
     }
 }
 

@@ -5,7 +5,7 @@
 //! The checks are OpenAI's own of the same fields, in its words, so that a mistake is answered
 //! here, at once, and the same whatever provider the call would have gone to.
 
-mod check;
+pub(crate) mod check;
 mod content;
 mod splice;
 
@@ -27,7 +27,7 @@ use splice::{Splice, Target};
 const DEEPEST: usize = 100;
 
 /// The longest text that is kept of a request, for records and counters.
-const LONGEST_NAME: usize = 1_024;
+pub(crate) const LONGEST_NAME: usize = 1_024;
 
 /// The model of a moderation that names none, as OpenAI has it.
 const DEFAULT_MODERATION_MODEL: &str = "omni-moderation-latest";
@@ -61,12 +61,7 @@ impl Envelope {
     /// # Errors
     /// The 400 that OpenAI would answer, with its `param`.
     pub fn parse(operation: Operation, body: &Bytes) -> Result<Self, ErrorBody> {
-        if nesting(body) > DEEPEST {
-            return Err(ErrorBody::invalid_request(format!(
-                "The request body is nested deeper than {DEEPEST} levels. Flatten it."
-            )));
-        }
-        let fields: Fields<'_> = read(body)?;
+        let fields: Fields<'_> = read_flat(body)?;
         let model = fields.model(operation)?;
         let stream = Field("stream", fields.stream).boolean()?.unwrap_or(false);
         let splice = Splice::new(body, fields.model, fields.stream_options)?;
@@ -88,7 +83,7 @@ impl Envelope {
             include_usage: splice.include_usage,
             end_user: safety_identifier.or(user).filter(|user| !user.is_empty()),
             prompt_cache_key: prompt_cache_key.filter(|key| !key.is_empty()),
-            max_output_tokens: fields.max_output_tokens(operation)?,
+            max_output_tokens: fields.longest_output(operation)?,
             n: Field("n", fields.n).integer(1..=128)?.unwrap_or(1),
             input_bytes,
             splice,
@@ -141,6 +136,8 @@ struct Fields<'a> {
     #[serde(borrow)]
     max_completion_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
     response_format: Option<&'a RawValue>,
@@ -169,6 +166,7 @@ impl Fields<'_> {
             Operation::Completions => Field("prompt", self.prompt).prompt(),
             Operation::Embeddings => Field("input", self.input).required()?.prompt(),
             Operation::Moderations => Field("input", self.input).required()?.moderated(),
+            Operation::Responses => content::response_input(self.input),
         }
     }
 
@@ -181,17 +179,32 @@ impl Fields<'_> {
         Ok(tools + format)
     }
 
-    fn max_output_tokens(&self, operation: Operation) -> Result<Option<u64>, ErrorBody> {
+    fn longest_output(&self, operation: Operation) -> Result<Option<u64>, ErrorBody> {
         // The legacy endpoint may be asked for no token at all, to score a prompt.
         let least = u64::from(operation != Operation::Completions);
         let old = Field("max_tokens", self.max_tokens).integer(least..=u64::MAX)?;
         let new =
             Field("max_completion_tokens", self.max_completion_tokens).integer(1..=u64::MAX)?;
-        Ok(new.or(old))
+        let responses = Field("max_output_tokens", self.max_output_tokens).integer(1..=u64::MAX)?;
+        Ok(match operation {
+            Operation::Responses => responses,
+            _ => new.or(old),
+        })
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ErrorBody> {
+/// Reads a body that is an object and is not nested too deeply.
+pub(crate) fn read_flat<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ErrorBody> {
+    if nesting(body) > DEEPEST {
+        return Err(ErrorBody::invalid_request(format!(
+            "The request body is nested deeper than {DEEPEST} levels. Flatten it."
+        )));
+    }
+    read(body)
+}
+
+/// Reads a body that is an object.
+pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ErrorBody> {
     let text = std::str::from_utf8(body).map_err(|error| {
         let at = error.valid_up_to();
         ErrorBody::invalid_request(format!("The request body is not valid UTF-8 at byte {at}."))
@@ -204,7 +217,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ErrorBody> {
     parse(text)
 }
 
-fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ErrorBody> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ErrorBody> {
     serde_json::from_str(json).map_err(|error| unread(&error))
 }
 

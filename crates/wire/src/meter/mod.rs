@@ -4,6 +4,7 @@
 //! not ask. Every other byte is handed on as it came.
 
 mod output;
+mod response;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -49,10 +50,11 @@ pub fn read_whole(body: &[u8]) -> Result<Option<Usage>, NotAnAnswer> {
         choices: Option<IgnoredAny>,
         data: Option<IgnoredAny>,
         results: Option<IgnoredAny>,
+        output: Option<IgnoredAny>,
     }
     let text = std::str::from_utf8(body).map_err(|_| NotAnAnswer::NoObject)?;
     let answer: Answer<'_> = object(text).ok_or(NotAnAnswer::NoObject)?;
-    let answers = answer.choices.or(answer.data).or(answer.results).is_some();
+    let answers = answer.choices.or(answer.data).or(answer.results).or(answer.output).is_some();
     if !answers && answer.error.is_some_and(|error| error.get().starts_with('{')) {
         return Err(NotAnAnswer::Error);
     }
@@ -62,7 +64,9 @@ pub fn read_whole(body: &[u8]) -> Result<Option<Usage>, NotAnAnswer> {
 /// What the model wrote in a whole answer, for counting its tokens where no usage is reported.
 pub fn output_text(operation: Operation, body: &[u8]) -> OutputText {
     let mut output = OutputText::default();
-    if matches!(operation, Operation::ChatCompletions | Operation::Completions)
+    if operation == Operation::Responses {
+        response::add_whole(&mut output, body);
+    } else if matches!(operation, Operation::ChatCompletions | Operation::Completions)
         && let Some(answer) = std::str::from_utf8(body).ok().and_then(Chunk::read)
     {
         answer.choices.iter().flatten().for_each(|choice| output.add(choice));
@@ -90,12 +94,23 @@ pub struct StreamMeter {
     finish_reasons: Vec<String>,
     error: Option<ErrorBody>,
     done: bool,
+    response: bool,
 }
 
 impl StreamMeter {
     /// A meter of one stream. `show_usage`: the client asked for the usage itself.
     pub fn new(show_usage: bool) -> Self {
         Self { show_usage, ..Self::default() }
+    }
+
+    /// A meter of one stream of the Responses API, which always tells its usage.
+    pub fn of_response() -> Self {
+        Self { response: true, ..Self::default() }
+    }
+
+    /// Whether it reads a stream of the Responses API.
+    pub fn reads_response(&self) -> bool {
+        self.response
     }
 
     /// Reads one raw event, as [`sse::Splitter`] cuts them, and says what to hand on.
@@ -109,6 +124,10 @@ impl StreamMeter {
             return Forward::AsIs;
         }
         let Ok(json) = std::str::from_utf8(&event.data) else { return Forward::AsIs };
+        if self.response {
+            self.read_response(json);
+            return Forward::AsIs;
+        }
         let Some(chunk) = Chunk::read(json) else { return Forward::AsIs };
         for choice in chunk.choices.iter().flatten() {
             self.output.add(choice);

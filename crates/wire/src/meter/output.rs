@@ -42,7 +42,7 @@ impl OutputText {
         }
     }
 
-    fn push(&mut self, text: &Text<'_>) {
+    pub(super) fn push(&mut self, text: &Text<'_>) {
         if self.text.len() + text.0.len() <= LONGEST {
             self.text.push_str(&text.0);
         } else {
@@ -108,7 +108,13 @@ struct Function<'a> {
 /// A string, or the text of a list of content parts; anything else is empty. It borrows where the
 /// string has no escapes, which an `Option<Cow<str>>` would not do.
 #[derive(Default)]
-struct Text<'a>(Cow<'a, str>);
+pub(super) struct Text<'a>(Cow<'a, str>);
+
+impl Text<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A content part: `text`, or `thinking`, which is a list of parts again.
 #[derive(Deserialize)]
