@@ -1,0 +1,120 @@
+//! What the model is given to read: the items of the context with what is behind their references.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kernel::{FileId, Scope};
+use serde_json::Value;
+use store::{Sealer, StoreError};
+use wire::error::ErrorBody;
+use wire::responses::{file_ids, inline_file};
+
+use crate::engine::Engine;
+use crate::{Refused, opaque};
+
+/// Opens what was sealed, resolves references to items of the context itself, and puts files in
+/// the places of their ids.
+pub(crate) async fn prepare(
+    engine: &Engine,
+    scope: &Scope,
+    sealer: &Sealer,
+    mut items: Vec<Value>,
+) -> Result<Vec<Value>, Refused> {
+    opaque::open(sealer, &mut items)?;
+    refer(&mut items)?;
+    let mut left = engine.config.max_inlined_bytes;
+    for id in file_ids(&items) {
+        let (name, url) = read_file(engine, scope, &id, &mut left).await?;
+        inline_file(&mut items, &id, &name, &url);
+    }
+    Ok(items)
+}
+
+/// An `item_reference` means an item that came before it.
+fn refer(items: &mut Vec<Value>) -> Result<(), ErrorBody> {
+    let named = |item: &Value| Some((item.get("id")?.as_str()?.to_owned(), item.clone()));
+    let is_reference =
+        |item: &Value| item.get("type").and_then(Value::as_str) == Some("item_reference");
+    if !items.iter().any(is_reference) {
+        return Ok(());
+    }
+    let known: HashMap<String, Value> =
+        items.iter().filter(|item| !is_reference(item)).filter_map(named).collect();
+    let mut seen: Vec<String> = Vec::new();
+    let mut resolved = Vec::with_capacity(items.len());
+    for (place, item) in std::mem::take(items).into_iter().enumerate() {
+        let id = item.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !is_reference(&item) {
+            seen.push(id);
+            resolved.push(item);
+            continue;
+        }
+        let Some(meant) = known.get(&id) else {
+            let id: String = id.chars().take(100).collect();
+            return Err(ErrorBody::invalid_request(format!("Item with id '{id}' not found."))
+                .at(format!("input[{place}].id")));
+        };
+        // What the context holds already is not said twice.
+        if !seen.contains(&id) {
+            resolved.push(meant.clone());
+        }
+    }
+    *items = resolved;
+    Ok(())
+}
+
+async fn read_file(
+    engine: &Engine,
+    scope: &Scope,
+    id: &str,
+    left: &mut u64,
+) -> Result<(String, String), Refused> {
+    let file = engine.files.get(scope, &FileId::from(id)).await.map_err(|error| match error {
+        files::FilesError::Store(StoreError::NotFound { .. }) => no_file(id),
+        error => error.into(),
+    })?;
+    let size = file.bytes;
+    *left = left.checked_sub(size).ok_or_else(|| {
+        let message = format!(
+            "The files that this request names have more than {} bytes in all. Send fewer or \
+             smaller ones.",
+            engine.config.max_inlined_bytes
+        );
+        ErrorBody::invalid_request(message).at("input").coded("files_too_large")
+    })?;
+    let reader = engine.files.open(scope, &FileId::from(id)).await?;
+    let bytes = reader.read_range(0, size).await?;
+    let url =
+        format!("data:{};base64,{}", media_type(&file.filename, &bytes), STANDARD.encode(&bytes));
+    Ok((file.filename, url))
+}
+
+fn no_file(id: &str) -> Refused {
+    let id: String = id.chars().take(100).collect();
+    let error = ErrorBody::invalid_request(format!("No such File object: {id}"));
+    Refused::Said { status: 404, error: error.at("file_id") }
+}
+
+/// By its first bytes or, where those say nothing, by its name.
+fn media_type(name: &str, bytes: &[u8]) -> &'static str {
+    const MAGIC: [(&[u8], &str); 6] = [
+        (b"%PDF-", "application/pdf"),
+        (b"\x89PNG", "image/png"),
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"GIF8", "image/gif"),
+        (b"RIFF", "image/webp"),
+        (b"PK\x03\x04", "application/zip"),
+    ];
+    if let Some((_, media_type)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return media_type;
+    }
+    let extension = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    match extension.as_str() {
+        "json" => "application/json",
+        "csv" => "text/csv",
+        "html" | "htm" => "text/html",
+        "md" => "text/markdown",
+        _ => "text/plain",
+    }
+}

@@ -1,0 +1,10 @@
+#![cfg(test)]
+//! Integration tests.
+
+mod background;
+mod chats;
+mod conversations;
+mod create;
+mod responses_app;
+mod socket;
+mod traces;
