@@ -9,6 +9,20 @@ FAILING = "failing"
 METERED = "metered"
 METERED_EMBEDDING = "metered-embedding"
 
+# A tool as the Responses API writes it.
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "The weather of a city.",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
 
 def ask(*lines: str) -> list[dict]:
     """A conversation of one user message."""

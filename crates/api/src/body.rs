@@ -41,6 +41,12 @@ pub enum BodyError {
         /// What `Content-Encoding` said.
         encoding: &'static str,
     },
+    /// A form with a `Content-Encoding`.
+    #[error("Content-Encoding `{encoding}` is not supported for forms; send the form as it is")]
+    EncodedForm {
+        /// What `Content-Encoding` said.
+        encoding: String,
+    },
     /// A `Content-Encoding` we do not read.
     #[error("Content-Encoding `{encoding}` is not supported; use gzip, deflate, br, zstd or none")]
     UnknownEncoding {
@@ -56,7 +62,7 @@ impl BodyError {
             Self::TooLarge { .. } => 413,
             Self::TooSlow { .. } => 408,
             Self::Broken | Self::NotEncoded { .. } => 400,
-            Self::UnknownEncoding { .. } => 415,
+            Self::EncodedForm { .. } | Self::UnknownEncoding { .. } => 415,
         }
     }
 }

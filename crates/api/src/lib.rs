@@ -9,6 +9,7 @@ pub mod credential;
 pub mod edge;
 pub mod health;
 mod ids;
+mod multipart;
 pub mod openapi;
 pub mod organization;
 pub mod problem;
@@ -18,9 +19,15 @@ pub mod v1;
 use std::sync::Arc;
 
 use axum::Router;
+use batches::Batches;
+use files::Files;
 use gateway::Gateway;
 use identity::Administration;
 use kernel::{SharedClock, SharedRng};
+use responses::Responses;
+use responses::chats::Chats;
+use responses::conversations::Conversations;
+use responses::traces::Traces;
 use store::Store;
 
 pub use edge::Edge;
@@ -34,6 +41,18 @@ pub struct App(Arc<Deps>);
 pub struct Deps {
     /// The life of calls.
     pub gateway: Arc<Gateway>,
+    /// The Responses API.
+    pub responses: Responses,
+    /// Conversations.
+    pub conversations: Conversations,
+    /// Chat Completions, and those that were stored.
+    pub chats: Chats,
+    /// Traces of clients' agents.
+    pub traces: Traces,
+    /// Files and uploads.
+    pub files: Files,
+    /// Batches.
+    pub batches: Batches,
     /// Keys, projects, limits, the ledger.
     pub store: Store,
     /// The rules for making and changing keys and projects.

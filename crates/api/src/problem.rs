@@ -3,12 +3,13 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use batches::BatchError;
+use files::FilesError;
 use gateway::Refusal;
 use gateway::catalog::CatalogError;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use identity::AdministrationError;
-use kernel::catalog::FailureClass;
-use providers::Failure;
+use responses::Refused;
 use store::StoreError;
 use wire::error::ErrorBody;
 
@@ -81,38 +82,29 @@ impl IntoResponse for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let (status, message) = (refusal.status(), refusal.to_string());
-        let invalid = "invalid_request_error";
-        match refusal {
-            Refusal::Identity(error) => {
-                let mut problem = Self::new(status, invalid, error.code(), message);
+        let status = refusal.status();
+        let mut problem = match refusal.said(status) {
+            // What the provider said, as it said it.
+            Some(said) => Self {
+                status: said.status,
+                headers: Box::new(said.headers.clone()),
+                body: said.body.to_vec(),
+            },
+            None => Self::of(status, &refusal.error()),
+        };
+        match &refusal {
+            Refusal::Identity(_) | Refusal::KeyGone { .. } => {
                 let challenge = HeaderValue::from_static("Bearer");
                 problem.headers.insert(header::WWW_AUTHENTICATE, challenge);
-                problem
             }
-            Refusal::NotAProjectKey => {
-                Self::new(status, invalid, Some("admin_key_not_allowed"), message)
+            Refusal::Admission(admission::Refusal::LimitReached(reached)) => {
+                rate_limits::put(&mut problem.headers, &reached.headers);
             }
-            Refusal::Request(body) => Self::of(status, &body),
-            Refusal::ModelNotFound { .. } => of_model(status, "model_not_found", message),
-            Refusal::OperationUnsupported { .. } => {
-                of_model(status, "operation_not_supported", message)
-            }
-            Refusal::Admission(refusal) => from_admission(&refusal, status),
-            Refusal::IdempotencyInProgress => {
-                Self::new(status, invalid, Some("idempotency_key_in_progress"), message)
-                    .retry_after(std::time::Duration::from_secs(1))
-            }
-            Refusal::IdempotencyMismatch => {
-                Self::new(status, invalid, Some("idempotency_key_reused"), message)
-            }
-            Refusal::NoTarget { .. } => {
-                Self::new(status, "server_error", Some("no_provider_available"), message)
-                    .retry_after(std::time::Duration::from_secs(1))
-            }
-            Refusal::Stopping => Self::new(status, "server_error", Some("stopping"), message)
-                .retry_after(std::time::Duration::from_secs(1)),
-            Refusal::Upstream(failure) => from_failure(failure, status),
+            _ => {}
+        }
+        match refusal.retry_after() {
+            Some(after) => problem.retry_after(after),
+            None => problem,
         }
     }
 }
@@ -140,42 +132,12 @@ pub(crate) fn no_moderation_model(model: &str, able: &[String]) -> Problem {
     of_model(404, "model_not_found", message)
 }
 
-fn from_admission(refusal: &admission::Refusal, status: u16) -> Problem {
-    let message = refusal.to_string();
-    let mut problem = match refusal {
-        admission::Refusal::LimitReached(_) => {
-            Problem::new(status, "rate_limit_error", Some(refusal.code()), message)
-        }
-        admission::Refusal::TooLarge(_) => {
-            Problem::new(status, "invalid_request_error", Some(refusal.code()), message)
-        }
-        admission::Refusal::ModelNotAllowed { .. } => of_model(status, refusal.code(), message),
-    };
-    if let admission::Refusal::LimitReached(reached) = refusal {
-        rate_limits::put(&mut problem.headers, &reached.headers);
-    }
-    match refusal.retry_after() {
-        Some(after) => problem.retry_after(after),
-        None => problem,
-    }
-}
-
-/// What the provider said, as it said it; else what happened to it.
-fn from_failure(failure: Failure, status: u16) -> Problem {
-    match failure.said {
-        Some(said) if said.status.as_u16() == status => Problem {
-            status: said.status,
-            headers: Box::new(said.headers),
-            body: said.body.to_vec(),
-        },
-        _ => {
-            let code = match failure.class {
-                FailureClass::Unauthorized => "upstream_unauthorized",
-                FailureClass::Timeout => "upstream_timeout",
-                FailureClass::Connection => "upstream_unreachable",
-                _ => "upstream_error",
-            };
-            Problem::new(status, "server_error", Some(code), failure.message)
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Call(refusal) => refusal.into(),
+            Refused::Store(error) => error.into(),
+            Refused::Said { status, error } => Self::of(status, &error),
         }
     }
 }
@@ -209,6 +171,61 @@ impl From<StoreError> for Problem {
                 )
                 .retry_after(std::time::Duration::from_secs(1))
             }
+        }
+    }
+}
+
+impl From<FilesError> for Problem {
+    fn from(error: FilesError) -> Self {
+        let message = error.to_string();
+        let invalid = "invalid_request_error";
+        match error {
+            FilesError::ZeroRetention => {
+                Self::new(403, invalid, Some("zero_data_retention"), message)
+            }
+            FilesError::TooLarge { .. } => Self::new(413, invalid, Some("file_too_large"), message),
+            FilesError::PartTooLarge { .. } => {
+                Self::new(413, invalid, Some("part_too_large"), message)
+            }
+            FilesError::Invalid { param, .. } => Self::invalid(param, message),
+            FilesError::UploadOver { .. } | FilesError::LineTooLong { .. } => {
+                Self::new(400, invalid, None, message)
+            }
+            FilesError::Store(StoreError::NotFound { what, id }) => {
+                let id: String = id.chars().take(100).collect();
+                let kind = if what == "file" { "File" } else { "Upload" };
+                let message = format!("No such {kind} object: {id}");
+                Self::of(404, &ErrorBody::invalid_request(message).at("id"))
+            }
+            FilesError::Store(error) => error.into(),
+            // What a blob store says is for the operator.
+            error @ (FilesError::Missing { .. } | FilesError::Damaged { .. }) => {
+                tracing::error!(%error, "a file cannot be read");
+                let message = "the file's bytes cannot be read; ask the operator of this service";
+                Self::new(500, "server_error", Some("file_damaged"), message)
+            }
+            error @ (FilesError::Unavailable { .. } | FilesError::ForeignBlobs) => {
+                tracing::error!(%error, "a request failed on the blob store");
+                let message = "the store of the files' bytes does not answer; try again";
+                Self::new(503, "server_error", Some("files_unavailable"), message)
+                    .retry_after(std::time::Duration::from_secs(1))
+            }
+        }
+    }
+}
+
+impl From<BatchError> for Problem {
+    fn from(error: BatchError) -> Self {
+        let invalid = ErrorBody::invalid_request(error.to_string());
+        match error {
+            BatchError::ZeroRetention => Self::of(403, &invalid.coded("zero_data_retention")),
+            BatchError::Invalid { param, code, .. } => {
+                let at = invalid.at(param);
+                Self::of(400, &ErrorBody { code: code.map(str::to_owned), ..at })
+            }
+            BatchError::NotFound { .. } => Self::of(404, &invalid),
+            BatchError::Over { .. } => Self::of(409, &invalid),
+            BatchError::Store(error) => error.into(),
         }
     }
 }

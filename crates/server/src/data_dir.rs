@@ -77,6 +77,11 @@ impl DataDir {
         self.0.join("journal")
     }
 
+    /// Where blobs are, unless they are in a bucket.
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.0.join("blobs")
+    }
+
     /// The SQLite database's URL.
     pub(crate) fn database_url(&self) -> String {
         format!("sqlite://{}", Self::database_in(&self.0).display())

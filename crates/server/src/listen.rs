@@ -9,9 +9,9 @@ use api::Edge;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::ServerConfig;
@@ -51,7 +51,7 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError
 
 /// Connections still open after the door was closed.
 pub(crate) struct Open {
-    graceful: GracefulShutdown,
+    closing: watch::Sender<bool>,
     connections: JoinSet<()>,
 }
 
@@ -59,7 +59,9 @@ impl Open {
     /// Waits until they have finished what they are at, or `patience` is over; then cuts them off.
     /// Every call that was under way has ended when this returns.
     pub(crate) async fn close(mut self, patience: Duration) {
-        let _ = tokio::time::timeout(patience, self.graceful.shutdown()).await;
+        let _ = self.closing.send(true);
+        let ended = async { while self.connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(patience, ended).await;
         self.connections.shutdown().await;
     }
 }
@@ -71,7 +73,7 @@ pub(crate) async fn serve(
     config: &ServerConfig,
     stop: impl Future<Output = ()>,
 ) -> Open {
-    let graceful = GracefulShutdown::new();
+    let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let edge = Arc::new(edge);
     let mut http = http1::Builder::new();
@@ -91,7 +93,12 @@ pub(crate) async fn serve(
             Ok((stream, _)) => match prepare(&stream) {
                 Ok(()) => {
                     let stream = Reading::new(stream, patience);
-                    connections.spawn(converse(stream, &http, Arc::clone(&edge), &graceful));
+                    connections.spawn(converse(
+                        stream,
+                        &http,
+                        Arc::clone(&edge),
+                        closing.subscribe(),
+                    ));
                     while connections.try_join_next().is_some() {}
                 }
                 Err(error) => tracing::debug!(%error, "a connection was gone before it began"),
@@ -103,7 +110,7 @@ pub(crate) async fn serve(
             }
         }
     }
-    Open { graceful, connections }
+    Open { closing, connections }
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -118,15 +125,24 @@ fn converse(
     stream: Reading<TcpStream>,
     http: &http1::Builder,
     edge: Arc<Edge>,
-    graceful: &GracefulShutdown,
+    mut closing: watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + use<> {
     let service = service_fn(move |request| {
         let edge = Arc::clone(&edge);
         async move { edge.handle(request).await }
     });
-    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     async move {
-        if let Err(error) = connection.await {
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            _ = closing.changed() => {
+                // What is under way is finished; nothing more is read.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke off");
         }
     }

@@ -11,6 +11,7 @@ mod data_dir;
 mod listen;
 mod local_servers;
 mod logs;
+mod node;
 mod reading;
 
 use std::process::ExitCode;

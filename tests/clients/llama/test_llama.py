@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from openai import InternalServerError, OpenAI
 
+import events
 import kijun
 import usage
 from llama.tiny_gpt_oss import write
@@ -28,6 +29,12 @@ REQUEST = {
     "model": MODEL,
     "messages": [{"role": "user", "content": "hello"}],
     "max_completion_tokens": 300,
+    "extra_body": {"grammar": GRAMMAR},
+}
+RESPONSE = {
+    "model": MODEL,
+    "input": "hello",
+    "max_output_tokens": 300,
     "extra_body": {"grammar": GRAMMAR},
 }
 CONFIG = """
@@ -117,3 +124,20 @@ def test_the_engines_own_error_comes_through(client: OpenAI) -> None:
         )
     assert error.value.status_code == 500
     assert "does not match the expected" in error.value.message
+
+
+def test_a_response_is_made_of_its_chat(client: OpenAI) -> None:
+    response = client.responses.create(**RESPONSE)
+    reasoning, message = response.output
+    assert [part.text for part in reasoning.content] == [REASONING]
+    assert message.content[0].text == ANSWER
+    further = client.responses.create(**RESPONSE, previous_response_id=response.id)
+    assert further.output_text == ANSWER
+    assert further.usage.input_tokens > response.usage.input_tokens
+
+
+def test_a_streamed_response_is_made_of_its_chat(client: OpenAI) -> None:
+    stream = client.responses.create(**RESPONSE, stream=True)
+    reasoning, message = events.check(event.to_dict() for event in stream)["output"]
+    assert reasoning["content"][0]["text"] == REASONING
+    assert message["content"][0]["text"] == ANSWER

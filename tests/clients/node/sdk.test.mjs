@@ -167,3 +167,31 @@ test("what fails once is tried again before the client hears of it", async () =>
   const answer = await chat({ model: FAILING }, "sim: fail 503 times=1", 'sim: say "at last"');
   assert.equal(answer.choices[0].message.content, "at last");
 });
+
+test("a conversation holds its items", async () => {
+  const { id } = await client.conversations.create({ metadata: { topic: "demo" } });
+  const items = ["one", "two", "three"].map((content) => ({ role: "user", content }));
+  await client.conversations.items.create(id, { items });
+  const texts = [];
+  for await (const item of client.conversations.items.list(id, { order: "asc", limit: 2 })) {
+    texts.push(item.content[0].text);
+  }
+  assert.deepEqual(texts, ["one", "two", "three"]);
+  assert.equal((await client.conversations.delete(id)).deleted, true);
+  await assert.rejects(client.conversations.retrieve(id), OpenAI.NotFoundError);
+});
+
+test("a streamed answer is stored under the id of its chunks", async () => {
+  let id;
+  const stream = await chat({ stream: true, store: true, metadata: { a: "b" } }, 'sim: say "kept"');
+  for await (const chunk of stream) id = chunk.id;
+  const found = await client.chat.completions.retrieve(id);
+  assert.equal(found.choices[0].message.content, "kept");
+  assert.deepEqual(found.metadata, { a: "b" });
+  const ids = [];
+  for await (const { id } of client.chat.completions.list({ metadata: { a: "b" } })) ids.push(id);
+  assert.ok(ids.includes(id));
+  const messages = await client.chat.completions.messages.list(id);
+  assert.equal(messages.data[0].content, 'sim: say "kept"');
+  assert.equal((await client.chat.completions.delete(id)).deleted, true);
+});

@@ -4,20 +4,24 @@
 mod admin;
 mod admin_api_keys;
 mod calls;
+mod data_retention;
 mod deleted;
+mod deletions;
 mod expiry;
 mod limits;
-mod list;
+pub(crate) mod list;
 mod model_permissions;
 mod models;
-mod nearest;
+pub(crate) mod nearest;
 mod prices;
 mod project_api_keys;
+mod project_data_retention;
 mod projects;
 mod providers;
-mod query;
-mod sent;
+pub(crate) mod query;
+pub(crate) mod sent;
 mod service_accounts;
+mod traces;
 mod usage;
 pub mod written;
 
@@ -49,6 +53,11 @@ fn keys_and_projects() -> OpenApiRouter<App> {
             model_permissions::modify::modify,
             model_permissions::delete::delete
         ))
+        .routes(routes!(data_retention::retrieve::retrieve, data_retention::modify::modify))
+        .routes(routes!(
+            project_data_retention::retrieve::retrieve,
+            project_data_retention::modify::modify
+        ))
 }
 
 fn catalogue() -> OpenApiRouter<App> {
@@ -70,4 +79,7 @@ fn records() -> OpenApiRouter<App> {
         .routes(routes!(usage::moderations::moderations))
         .routes(routes!(calls::list::list))
         .routes(routes!(calls::retrieve::retrieve))
+        .routes(routes!(deletions::list::list))
+        .routes(routes!(traces::list::list))
+        .routes(routes!(traces::retrieve::retrieve))
 }

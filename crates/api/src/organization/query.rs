@@ -1,5 +1,6 @@
 //! Query parameters: read one by one, each refused by its name; at the end, none may be left over.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use axum::extract::FromRequestParts;
@@ -15,8 +16,15 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The query parameters of a request.
 pub(crate) struct Query {
-    pairs: Vec<(String, String)>,
+    pairs: Vec<Pair>,
     known: Vec<&'static str>,
+}
+
+/// `name=value`, or `name[key]=value`.
+struct Pair {
+    name: String,
+    key: String,
+    value: String,
 }
 
 impl FromRequestParts<App> for Query {
@@ -34,9 +42,10 @@ impl Query {
             if name.contains('\0') || value.contains('\0') {
                 return Err(invalid(&name, "holds a NUL character"));
             }
-            // The official SDKs write lists as `name[]=a&name[]=b`.
-            let plain = name.split_once('[').map_or(&*name, |(plain, _)| plain);
-            pairs.push((plain.to_owned(), value.into_owned()));
+            // The official SDKs write lists as `name[]=a&name[]=b`, objects as `name[key]=a`.
+            let (name, key) = name.split_once('[').unwrap_or((&*name, ""));
+            let key = key.strip_suffix(']').unwrap_or(key).to_owned();
+            pairs.push(Pair { name: name.to_owned(), key, value: value.into_owned() });
         }
         Ok(Self { pairs, known: Vec::new() })
     }
@@ -92,20 +101,29 @@ impl Query {
 
     /// All values of a list.
     pub(crate) fn list(&mut self, name: &'static str) -> Vec<String> {
-        self.known.push(name);
-        self.pairs.extract_if(.., |(given, _)| given == name).map(|(_, value)| value).collect()
+        self.take(name).map(|pair| pair.value).collect()
+    }
+
+    /// All values of an object, by their keys.
+    pub(crate) fn object(&mut self, name: &'static str) -> BTreeMap<String, String> {
+        self.take(name).map(|pair| (pair.key, pair.value)).collect()
     }
 
     /// Refuses what nobody asked for.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.pairs.first() {
             None => Ok(()),
-            Some((name, _)) => {
+            Some(Pair { name, .. }) => {
                 let hint = did_you_mean(name, self.known.iter().copied());
                 let message = format!("unknown query parameter `{name}`{hint}");
                 Err(Problem::invalid(name, message))
             }
         }
+    }
+
+    fn take(&mut self, name: &'static str) -> impl Iterator<Item = Pair> {
+        self.known.push(name);
+        self.pairs.extract_if(.., move |pair| pair.name == name)
     }
 
     fn one(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
@@ -152,6 +170,15 @@ mod tests {
         assert_eq!(query.list("a"), ["1", "2", "3", "4"]);
         assert_eq!(query.text("b").unwrap().as_deref(), Some("x y"));
         assert!(query.finish().is_ok());
+    }
+
+    #[test]
+    fn objects_are_read_by_their_keys() {
+        let mut query = Query::read("m[a]=1&m%5Bb%5D=2&m[c[d]]=3&limit=4").unwrap();
+        let expected = [("a", "1"), ("b", "2"), ("c[d]", "3")];
+        let object = query.object("m");
+        assert!(object.iter().map(|(key, value)| (&**key, &**value)).eq(expected), "{object:?}");
+        assert!(query.finish().is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! JSON bodies of administration: read whole, checked, and refused with the field that is wrong.
+//! JSON bodies of fixed form: read whole, checked, and refused with the field that is wrong.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};

@@ -65,6 +65,7 @@ fn acceptable(operation: &str) -> Value {
         | "createProjectServiceAccountApiKey" => json!({"name": "Mine now"}),
         "changeLimit" => json!({"amount": 5}),
         "updateProjectModelPermissions" => json!({"mode": "deny_list", "model_ids": []}),
+        "updateProjectDataRetention" => json!({"retention_type": "none"}),
         _ => json!({}),
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use api::{App, Deps, Edge};
 use axum::body::Body;
+use batches::{Batches, BatchesConfig};
 use bytes::Bytes;
+use files::{BlobConfig, Blobs, Files, FilesConfig};
 use gateway::catalog::Catalog;
 use gateway::journal::Journal;
 use gateway::price::PriceTable;
@@ -25,6 +27,10 @@ use kernel::catalog::{ModelSpec, ProviderSpec, Source, TargetSpec, Timeouts};
 use kernel::limit::{Limit, LimitMeasure, LimitScope};
 use kernel::{Operation, OrganizationId, ProjectId, Scope, Timestamp};
 use providers::{Rack, Transport, TransportConfig};
+use responses::chats::Chats;
+use responses::conversations::Conversations;
+use responses::traces::Traces;
+use responses::{Responses, ResponsesConfig};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use store::Store;
@@ -37,6 +43,7 @@ use tokio::task::JoinHandle;
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 pub(crate) struct TestApp {
     pub(crate) edge: Edge,
@@ -48,7 +55,7 @@ pub(crate) struct TestApp {
     pub(crate) home: Tenant,
     administration: Administration,
     background: JoinHandle<()>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// An organisation with a key of each kind.
@@ -94,12 +101,40 @@ impl TestApp {
         })
         .await
         .unwrap();
+        let blobs = Blobs::open(BlobConfig::Folder(folder.path().join("blobs"))).unwrap();
+        let limits = FilesConfig { max_file_bytes: MAX_FILE };
+        let files = Files::new(limits, store.clone(), blobs, clock.clone(), rng.clone());
+        let responses = Responses::new(responses::Parts {
+            config: ResponsesConfig::default(),
+            gateway: Arc::clone(&gateway),
+            store: store.clone(),
+            files: files.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        });
+        let batches = Batches::new(batches::Parts {
+            config: BatchesConfig::default(),
+            gateway: Arc::clone(&gateway),
+            responses: responses.clone(),
+            files: files.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        });
         let background = {
-            let gateway = Arc::clone(&gateway);
-            tokio::spawn(async move { gateway.background().await })
+            let (gateway, batches) = (Arc::clone(&gateway), batches.clone());
+            tokio::spawn(async move {
+                tokio::join!(gateway.background(), batches.run());
+            })
         };
         let edge = Edge::new(App::new(Deps {
             gateway: Arc::clone(&gateway),
+            responses,
+            batches,
+            conversations: Conversations::new(store.clone(), clock.clone(), rng.clone()),
+            chats: Chats::new(store.clone(), rng.clone()),
+            traces: Traces::new(store.clone(), clock.clone()),
+            files,
             store: store.clone(),
             administration: administration.clone(),
             clock: clock.clone(),
@@ -107,17 +142,7 @@ impl TestApp {
             max_body_bytes: MAX_BODY,
             body_timeout: Duration::from_secs(5),
         }));
-        Self {
-            edge,
-            gateway,
-            clock,
-            upstream,
-            store,
-            home,
-            administration,
-            background,
-            _folder: folder,
-        }
+        Self { edge, gateway, clock, upstream, store, home, administration, background, folder }
     }
 
     /// Another organisation on the same node.
@@ -168,6 +193,16 @@ impl TestApp {
         let calls = self.calls().await;
         assert_eq!(calls.len(), 1, "exactly one record: {calls:?}");
         calls[0].clone()
+    }
+
+    /// The paths of all blobs.
+    pub(crate) fn blobs(&self) -> Vec<std::path::PathBuf> {
+        let inside = |path: std::path::PathBuf| {
+            std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path())
+        };
+        let shards = inside(self.folder.path().join("blobs"));
+        let shards = shards.filter(|path| path.file_name().unwrap().len() == 2);
+        shards.flat_map(inside).collect()
     }
 
     /// Serves on a real socket, for as long as the test runs.

@@ -12,6 +12,7 @@ mod prices;
 mod print;
 mod projects;
 mod providers;
+mod retention;
 mod serve;
 mod session;
 
@@ -84,6 +85,9 @@ enum Command {
     /// Add and list prices.
     #[command(subcommand)]
     Prices(prices::Verb),
+    /// Show and set how long content is kept; list what was deleted.
+    #[command(subcommand)]
+    Retention(retention::Verb),
 }
 
 /// Why a command failed: one message that says what, where, and how to mend it.
@@ -136,6 +140,7 @@ pub(crate) async fn run(arguments: Arguments, environment: Environment) -> Resul
         Command::Providers(verb) => providers::run(verb, session(config, environment).await?).await,
         Command::Limits(verb) => limits::run(verb, session(config, environment).await?).await,
         Command::Prices(verb) => prices::run(verb, session(config, environment).await?).await,
+        Command::Retention(verb) => retention::run(verb, session(config, environment).await?).await,
     }
 }
 

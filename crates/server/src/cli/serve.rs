@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use api::{App, Deps, Edge};
-use gateway::Gateway;
 use identity::{Administration, Bootstrap};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -12,6 +10,7 @@ use super::{Failed, print};
 use crate::app::{self, Effects};
 use crate::config::{Config, Environment};
 use crate::data_dir::DataDir;
+use crate::node::Node;
 use crate::{banner, listen, logs};
 
 /// How long the banner waits for providers to list their models.
@@ -45,19 +44,9 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     let keys = administration.bootstrap(wish).await?;
     print::line(&banner::ready(address, &keys));
     gateway.refresh().await?;
-    let mut background = {
-        let gateway = gateway.clone();
-        tokio::spawn(async move { gateway.background().await })
-    };
-    let edge = Edge::new(App::new(Deps {
-        gateway: gateway.clone(),
-        store,
-        administration,
-        clock: effects.clock.clone(),
-        rng: effects.rng.clone(),
-        max_body_bytes: config.server.max_body_bytes,
-        body_timeout: Duration::from_secs(config.server.request_timeout_secs),
-    }));
+    let node = Node::new(&config, &environment, &data_dir, gateway.clone(), store, effects)?;
+    let mut background = tokio::spawn(node.background());
+    let edge = node.edge(&config, administration);
 
     let mut signals = Signals::new()?;
     let mut asked = signals.asked.clone();
@@ -76,7 +65,7 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
                 () = often(&mut asked, 1) => {}
                 () = greet => {}
             }
-            drain_calls(&gateway, drain).await;
+            node.drain(drain).await;
         };
         let open = listen::serve(listener, edge, &config.server, drained).await;
         // What is settled may still be on its way out; what is not is cut off and settled now.
@@ -99,21 +88,6 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     }
     background.abort();
     Ok(())
-}
-
-async fn drain_calls(gateway: &Gateway, drain: Duration) {
-    let settler = gateway.settler();
-    settler.stop();
-    tracing::info!(
-        under_way = settler.under_way(),
-        "stopping: running calls finish, new ones are refused"
-    );
-    if !settler.idle(drain).await {
-        tracing::warn!(
-            under_way = settler.under_way(),
-            "some calls did not finish in time and are cut off"
-        );
-    }
 }
 
 /// How often the process was asked to stop.

@@ -3,6 +3,7 @@
 
 mod catalog;
 mod environment;
+mod files;
 mod secret;
 
 use std::net::SocketAddr;
@@ -33,6 +34,14 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     /// The life of a call.
     pub(crate) gateway: gateway::GatewayConfig,
+    /// The Responses API.
+    pub(crate) responses: responses::ResponsesConfig,
+    /// What deletes content that is past its time.
+    pub(crate) retention: retention::RetentionConfig,
+    /// Batches.
+    pub(crate) batches: batches::BatchesConfig,
+    /// Files and uploads.
+    files: files::FilesSection,
     /// What is found without being written down.
     pub(crate) discovery: DiscoveryConfig,
     /// The scripted model.
@@ -206,6 +215,14 @@ fn check_file(text: &str) -> Result<(), String> {
         #[serde(default)]
         gateway: gateway::GatewayConfig,
         #[serde(default)]
+        responses: responses::ResponsesConfig,
+        #[serde(default)]
+        retention: retention::RetentionConfig,
+        #[serde(default)]
+        batches: batches::BatchesConfig,
+        #[serde(default)]
+        files: toml::Table,
+        #[serde(default)]
         discovery: toml::Table,
         #[serde(default)]
         sim: toml::Table,
@@ -351,6 +368,9 @@ mod tests {
         let config = Config::load(None, &Environment::of(&[])).unwrap();
         assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.gateway, gateway::GatewayConfig::default());
+        assert_eq!(config.responses, responses::ResponsesConfig::default());
+        assert_eq!(config.retention, retention::RetentionConfig::default());
+        assert_eq!(config.batches, batches::BatchesConfig::default());
     }
 
     #[test]

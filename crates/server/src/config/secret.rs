@@ -45,7 +45,7 @@ impl SecretSource {
                     wrong(
                         owner,
                         format!(
-                            "its api_key is in the environment variable {env}, which is not set"
+                            "its credential is in the environment variable {env}, which is not set"
                         ),
                     )
                 })?;

@@ -2,8 +2,11 @@
 
 #![cfg(test)]
 
+mod batches;
+mod canary;
 mod kill;
 mod node;
+mod search;
 mod shell;
 mod start;
 mod stop;

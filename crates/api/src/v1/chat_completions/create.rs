@@ -10,9 +10,9 @@ use super::schema::ChatCompletionRequest;
 use crate::App;
 use crate::openapi::ErrorEnvelope;
 use crate::problem::Problem;
-use crate::v1::call::call;
+use crate::v1::call::{arrive, respond};
 
-/// Create a chat completion, whole or streamed.
+/// Create a chat completion, whole or streamed. With `store` it can be retrieved later.
 #[utoipa::path(
     post,
     path = "/v1/chat/completions",
@@ -29,5 +29,6 @@ pub(crate) async fn create(
     State(app): State<App>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    call(&app, Operation::ChatCompletions, request).await
+    let (caller, inbound) = arrive(&app, Operation::ChatCompletions, request).await?;
+    Ok(respond(app.chats.create(&app.gateway, caller, inbound).await?))
 }

@@ -35,6 +35,10 @@ pub(crate) struct ChatCompletionRequest {
     tools: Option<Vec<Value>>,
     /// The answer's format: text, JSON, or a JSON schema.
     response_format: Option<std::collections::BTreeMap<String, Value>>,
+    /// Whether the answer is stored, to be retrieved later.
+    store: Option<bool>,
+    /// Up to 16 pairs of your own, stored with the answer.
+    metadata: Option<std::collections::BTreeMap<String, String>>,
     /// Calls with one key go to one provider, so that its prompt cache is hit.
     prompt_cache_key: Option<String>,
     /// The end user, for limits and usage.

@@ -1,0 +1,3 @@
+//! `/v1/traces`
+
+pub(super) mod ingest;

@@ -1,0 +1,128 @@
+//! A node: everything that answers requests and works beside them, wired together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{App, Deps, Edge};
+use batches::Batches;
+use files::{Blobs, Files};
+use gateway::Gateway;
+use identity::Administration;
+use responses::Responses;
+use responses::chats::Chats;
+use responses::conversations::Conversations;
+use responses::traces::Traces;
+use retention::Sweeper;
+use store::Store;
+
+use crate::app::Effects;
+use crate::cli::Failed;
+use crate::config::{Config, Environment};
+use crate::data_dir::DataDir;
+
+/// A node, ready to serve.
+pub(crate) struct Node {
+    pub(crate) gateway: Arc<Gateway>,
+    store: Store,
+    files: Files,
+    responses: Responses,
+    batches: Batches,
+    sweeper: Sweeper,
+    effects: Effects,
+}
+
+impl Node {
+    /// A node around this gateway.
+    pub(crate) fn new(
+        config: &Config,
+        environment: &Environment,
+        data_dir: &DataDir,
+        gateway: Arc<Gateway>,
+        store: Store,
+        effects: Effects,
+    ) -> Result<Self, Failed> {
+        let (clock, rng) = (effects.clock.clone(), effects.rng.clone());
+        let blobs = Blobs::open(config.blobs(environment, data_dir)?)?;
+        let sweeper = Sweeper::new(retention::Parts {
+            config: config.retention,
+            store: store.clone(),
+            blobs: blobs.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        });
+        let files = Files::new(config.files()?, store.clone(), blobs, clock.clone(), rng.clone());
+        let responses = Responses::new(responses::Parts {
+            config: config.responses,
+            gateway: Arc::clone(&gateway),
+            store: store.clone(),
+            files: files.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        });
+        let batches = Batches::new(batches::Parts {
+            config: config.batches,
+            gateway: Arc::clone(&gateway),
+            responses: responses.clone(),
+            files: files.clone(),
+            store: store.clone(),
+            clock,
+            rng,
+        });
+        Ok(Self { gateway, store, files, responses, batches, sweeper, effects })
+    }
+
+    /// What requests come in by.
+    pub(crate) fn edge(&self, config: &Config, administration: Administration) -> Edge {
+        let (clock, rng) = (self.effects.clock.clone(), self.effects.rng.clone());
+        let store = self.store.clone();
+        Edge::new(App::new(Deps {
+            gateway: Arc::clone(&self.gateway),
+            files: self.files.clone(),
+            responses: self.responses.clone(),
+            batches: self.batches.clone(),
+            conversations: Conversations::new(store.clone(), clock.clone(), rng.clone()),
+            chats: Chats::new(store.clone(), rng.clone()),
+            traces: Traces::new(store.clone(), clock.clone()),
+            store,
+            administration,
+            clock,
+            rng,
+            max_body_bytes: config.server.max_body_bytes,
+            body_timeout: Duration::from_secs(config.server.request_timeout_secs),
+        }))
+    }
+
+    /// Everything that goes on beside requests. Runs for ever; drop it to stop.
+    pub(crate) fn background(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (gateway, files) = (Arc::clone(&self.gateway), self.files.clone());
+        let (responses, batches) = (self.responses.clone(), self.batches.clone());
+        let sweeper = self.sweeper.clone();
+        async move {
+            tokio::join!(
+                gateway.background(),
+                files.background(),
+                responses.background(),
+                batches.run(),
+                sweeper.run()
+            );
+        }
+    }
+
+    /// Lets running calls finish, for so long; then ends what still runs in the background.
+    pub(crate) async fn drain(&self, patience: Duration) {
+        let settler = self.gateway.settler();
+        settler.stop();
+        tracing::info!(
+            under_way = settler.under_way(),
+            "stopping: running calls finish, new ones are refused"
+        );
+        let (idle, ()) = tokio::join!(settler.idle(patience), self.batches.stop(patience));
+        if !idle {
+            tracing::warn!(
+                under_way = settler.under_way(),
+                "some calls did not finish in time and are cut off"
+            );
+        }
+        self.responses.stop_background().await;
+    }
+}
