@@ -28,7 +28,7 @@ use crate::settle::{Consumed, Settler};
 use crate::snapshot::Snapshot;
 use crate::stream::MeteredStream;
 use crate::target::Wards;
-use crate::{Inbound, Refusal};
+use crate::{Inbound, Refusal, tier};
 
 /// How the gateway behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -233,12 +233,16 @@ impl Gateway {
 
 /// Phase *settle*, for an answer that has begun.
 fn reply(admitted: Admitted, answered: Answered, ticket: Option<Ticket>) -> Reply {
-    let Admitted { envelope, mut receipt, limits, .. } = admitted;
+    let Admitted { inbound, envelope, mut receipt, limits, .. } = admitted;
     let Answered { answer, turn, format, provider, enforces_schemas } = answered;
     let (status, headers) = (answer.status, answer.headers);
     let body = match answer.body {
         AnswerBody::Whole { document: body, usage } => {
             receipt.first_byte();
+            // Only a batch asks for a tier by itself; other answers need not be read for it.
+            if let Some(tier) = inbound.batch.as_ref().and_then(|_| tier::answered_in(&body)) {
+                receipt.in_tier(tier);
+            }
             let output = match usage {
                 Some(_) => OutputText::default(),
                 None => meter::output_text(format, &body),
@@ -254,6 +258,8 @@ fn reply(admitted: Admitted, answered: Answered, ticket: Option<Ticket>) -> Repl
         AnswerBody::Events(events) => {
             let meter = match format {
                 Operation::Responses => StreamMeter::of_response(),
+                // A response that is made of a chat tells its usage, too.
+                _ if inbound.operation == Operation::Responses => StreamMeter::new(true),
                 _ => StreamMeter::new(envelope.include_usage),
             };
             let stream = MeteredStream::new(events, meter, receipt, turn);

@@ -26,9 +26,8 @@ impl Compatible {
     pub(crate) async fn call(&self, call: &Outbound, target: &Uri) -> Result<Answer, Failure> {
         let streamed = call.stream && call.operation.streams();
         // A stream of Responses tells its usage unasked.
-        let ask_usage = streamed
-            && self.quirks.takes_usage_option
-            && call.operation != Operation::Responses;
+        let ask_usage =
+            streamed && self.quirks.takes_usage_option && call.operation != Operation::Responses;
         let body = wire::envelope::rewrite(&call.body, &call.model, ask_usage).map_err(refused)?;
         let mut body = self.quirks.apply(body);
         let numbers = (call.operation == Operation::Embeddings && !self.quirks.base64_embeddings)

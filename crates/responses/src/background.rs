@@ -15,7 +15,7 @@ use kernel::{ResponseId, Scope, Timestamp};
 use serde_json::{Value, json};
 use store::{ResponseRow, ResponseStatus, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use wire::error::ErrorBody;
 use wire::responses::CreateRequest;
 
@@ -29,6 +29,8 @@ use crate::{Refused, state};
 
 /// How long a response waits for limits and providers before it has failed.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long one that is not wanted any more may take to stop.
+const END: Duration = Duration::from_secs(2);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Rows that one look at the queue takes.
@@ -44,7 +46,6 @@ const DIED: &str = "The node that was making this response died or lost its data
 pub(crate) struct Running {
     pub(crate) live: Arc<Live>,
     scope: Scope,
-    task: AbortHandle,
 }
 
 impl Responses {
@@ -120,7 +121,7 @@ impl Responses {
         let mut running = self.lock();
         for id in ours.iter().filter(|id| !still.contains(id)) {
             if let Some(lost) = running.remove(id) {
-                lost.end();
+                lost.live.stop();
             }
         }
         Ok(())
@@ -167,7 +168,7 @@ impl Responses {
         let (id, responses, events) = (row.id.clone(), self.clone(), Arc::clone(&live));
         let scope = owner(&row).scope();
         let mut running = self.lock();
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             let id = row.id.clone();
             responses.make(row, &events).await;
             events.close();
@@ -176,13 +177,20 @@ impl Responses {
             // There may be more in the queue than there were places for.
             responses.waiting.notify_one();
         });
-        let task = task.abort_handle();
-        running.insert(id, Running { live: Arc::clone(&live), scope, task });
+        running.insert(id, Running { live: Arc::clone(&live), scope });
         live
     }
 
     async fn make(&self, row: ResponseRow, live: &Arc<Live>) {
-        let made = self.try_make(&row, live).await;
+        let mut log = row.streamed.then(|| Log::of(&row));
+        let made = tokio::select! {
+            made = self.try_make(&row, live, log.as_mut()) => made,
+            // Dropping the run hangs up on the provider.
+            () = live.stopped() => Ok(()),
+        };
+        if let Some(log) = &mut log {
+            self.write_down(live, log).await;
+        }
         let Err(refused) = made else { return };
         let failed = self.fail(&row, &refused.error(), self.clock.now()).await;
         if let Err(error) = failed {
@@ -191,12 +199,16 @@ impl Responses {
         }
     }
 
-    async fn try_make(&self, row: &ResponseRow, live: &Arc<Live>) -> Result<(), Refused> {
+    async fn try_make(
+        &self,
+        row: &ResponseRow,
+        live: &Arc<Live>,
+        log: Option<&mut Log>,
+    ) -> Result<(), Refused> {
         let caller = self.gateway.on_behalf(&owner(row))?;
         let scope = caller.scope();
         let request = CreateRequest::parse(row.request.as_deref().unwrap_or_default())?;
-        let streamed = request.stream;
-        let mut state = State::of(self, &scope, &request, None).await?;
+        let mut state = State::of(self, &scope, &request, &row.id, None).await?;
         // The input has had its ids since it was queued.
         state.input = state::read_items(&row.input);
         let call = Call {
@@ -217,8 +229,7 @@ impl Responses {
             return Ok(());
         }
         self.open_patiently(&mut run).await?;
-        let written = streamed.then(|| Written { place: 0, due: tokio::time::Instant::now() });
-        self.drive(run, live, written).await;
+        self.drive(run, live, log).await;
         Ok(())
     }
 
@@ -245,33 +256,30 @@ impl Responses {
 
     /// Drives a run to its end; its events go to those who follow and, where the response was asked
     /// for as a stream, into the log.
-    async fn drive(&self, mut run: Run, live: &Arc<Live>, mut written: Option<Written>) {
-        let (scope, id) = (run.scope(), run.id.clone());
+    async fn drive(&self, mut run: Run, live: &Live, mut log: Option<&mut Log>) {
         while let Some(events) = run.next().await {
             live.push(events);
-            if let Some(written) = &mut written
-                && written.due <= tokio::time::Instant::now()
-            {
-                self.write_down(&scope, &id, live, written).await;
+            if let Some(log) = log.as_deref_mut().filter(|log| log.due <= Instant::now()) {
+                self.write_down(live, log).await;
             }
-        }
-        if let Some(written) = &mut written {
-            self.write_down(&scope, &id, live, written).await;
         }
     }
 
-    async fn write_down(&self, scope: &Scope, id: &ResponseId, live: &Live, written: &mut Written) {
-        let new = live.from(written.place);
+    /// Writes down what is new.
+    async fn write_down(&self, live: &Live, log: &mut Log) {
+        let new = live.from(log.place);
         let (Some(first), Some(last)) = (new.first(), new.last()) else { return };
         let (first, last) = (first.sequence_number, last.sequence_number);
-        let chunk = live::write_chunk(&new);
-        match self.store.response_event_append(scope, id, first, last, &chunk).await {
-            Ok(()) => written.place += new.len(),
+        let (chunk, store) = (live::write_chunk(&new), &self.store);
+        match store.response_event_append(&log.scope, &log.id, first, last, &chunk).await {
+            Ok(()) => log.place += new.len(),
+            // It was deleted meanwhile.
+            Err(StoreError::NotFound { .. }) => log.place = usize::MAX,
             Err(error) => {
-                tracing::warn!(%id, %error, "events are written down at the next turn");
+                tracing::warn!(id = %log.id, %error, "events are written down at the next turn");
             }
         }
-        written.due = tokio::time::Instant::now() + live::WRITE;
+        log.due = Instant::now() + live::WRITE;
     }
 
     /// Ends what this node is making in the background; what waits is left to others.
@@ -280,7 +288,7 @@ impl Responses {
         let error = fault("server_error", "The node that was making this response was stopped.");
         for (id, running) in ours {
             let scope = running.scope.clone();
-            running.end();
+            running.end().await;
             let failed = async {
                 let row = self.store.response_get(&scope, &id).await?;
                 // What had not begun waits for another node.
@@ -302,17 +310,25 @@ impl Responses {
     }
 }
 
-/// How far the log is written.
-struct Written {
+/// The log of a response, and how far it is written.
+struct Log {
+    scope: Scope,
+    id: ResponseId,
     place: usize,
-    due: tokio::time::Instant,
+    due: Instant,
+}
+
+impl Log {
+    fn of(row: &ResponseRow) -> Self {
+        Self { scope: owner(row).scope(), id: row.id.clone(), place: 0, due: Instant::now() }
+    }
 }
 
 impl Running {
-    /// Stops making it.
-    pub(crate) fn end(self) {
-        self.task.abort();
-        self.live.close();
+    /// Stops making it, and waits until what there is of it is written down.
+    pub(crate) async fn end(self) {
+        self.live.stop();
+        let _ = tokio::time::timeout(END, self.live.closed()).await;
     }
 }
 

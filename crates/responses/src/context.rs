@@ -1,6 +1,6 @@
 //! What the model is given to read: the items of the context with what is behind their references.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +11,7 @@ use wire::error::ErrorBody;
 use wire::responses::{file_ids, inline_file};
 
 use crate::engine::Engine;
+use crate::state::{output_of, read_items, response_of};
 use crate::{Refused, opaque};
 
 /// Opens what was sealed, resolves references to items of the context itself, and puts files in
@@ -21,8 +22,8 @@ pub(crate) async fn prepare(
     sealer: &Sealer,
     mut items: Vec<Value>,
 ) -> Result<Vec<Value>, Refused> {
+    refer(engine, scope, &mut items).await?;
     opaque::open(sealer, &mut items)?;
-    refer(&mut items)?;
     let mut left = engine.config.max_inlined_bytes;
     for id in file_ids(&items) {
         let (name, url) = read_file(engine, scope, &id, &mut left).await?;
@@ -31,37 +32,58 @@ pub(crate) async fn prepare(
     Ok(items)
 }
 
-/// An `item_reference` means an item that came before it.
-fn refer(items: &mut Vec<Value>) -> Result<(), ErrorBody> {
-    let named = |item: &Value| Some((item.get("id")?.as_str()?.to_owned(), item.clone()));
-    let is_reference =
-        |item: &Value| item.get("type").and_then(Value::as_str) == Some("item_reference");
+/// An `item_reference` means an item of the context, or of a response that was kept.
+async fn refer(engine: &Engine, scope: &Scope, items: &mut Vec<Value>) -> Result<(), Refused> {
     if !items.iter().any(is_reference) {
         return Ok(());
     }
-    let known: HashMap<String, Value> =
-        items.iter().filter(|item| !is_reference(item)).filter_map(named).collect();
-    let mut seen: Vec<String> = Vec::new();
+    let mut known: HashMap<String, Value> = by_id(items.iter().filter(|item| !is_reference(item)));
+    for item in items.iter().filter(|item| is_reference(item)) {
+        let id = id_of(item);
+        let response = response_of(id).filter(|_| !known.contains_key(id));
+        let Some(response) = response else { continue };
+        match engine.store.response_get(scope, &response).await {
+            Ok(row) => {
+                let kept = [read_items(&row.input), output_of(&row.body)].concat();
+                known.extend(by_id(kept.iter()));
+            }
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut seen: HashSet<String> = HashSet::new();
     let mut resolved = Vec::with_capacity(items.len());
     for (place, item) in std::mem::take(items).into_iter().enumerate() {
-        let id = item.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let id = id_of(&item).to_owned();
         if !is_reference(&item) {
-            seen.push(id);
+            seen.insert(id);
             resolved.push(item);
             continue;
         }
         let Some(meant) = known.get(&id) else {
             let id: String = id.chars().take(100).collect();
-            return Err(ErrorBody::invalid_request(format!("Item with id '{id}' not found."))
-                .at(format!("input[{place}].id")));
+            let error = ErrorBody::invalid_request(format!("Item with id '{id}' not found."));
+            return Err(error.at(format!("input[{place}].id")).into());
         };
         // What the context holds already is not said twice.
-        if !seen.contains(&id) {
+        if seen.insert(id) {
             resolved.push(meant.clone());
         }
     }
     *items = resolved;
     Ok(())
+}
+
+fn is_reference(item: &Value) -> bool {
+    item.get("type").and_then(Value::as_str) == Some("item_reference")
+}
+
+fn id_of(item: &Value) -> &str {
+    item.get("id").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn by_id<'a>(items: impl Iterator<Item = &'a Value>) -> HashMap<String, Value> {
+    items.map(|item| (id_of(item).to_owned(), item.clone())).collect()
 }
 
 async fn read_file(

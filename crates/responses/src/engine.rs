@@ -119,9 +119,16 @@ impl Deref for Responses {
 }
 
 impl Engine {
-    /// A fresh id of an item, by its prefix.
+    /// A fresh id, by its prefix.
     pub(crate) fn new_id(&self, prefix: &'static str) -> String {
         kernel::id::time_ordered(prefix, self.clock.now(), &*self.rng)
+    }
+
+    /// A fresh id of an item of this response. It holds the response's own, so that the item can be
+    /// found by its id alone.
+    pub(crate) fn item_id(&self, prefix: &'static str, response: &ResponseId) -> String {
+        let unique = response.as_str().strip_prefix(ResponseId::PREFIX).unwrap_or_default();
+        format!("{prefix}{unique}{:08x}", self.rng.next_u64() & 0xffff_ffff)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gateway::{Identified, tokenizer};
-use kernel::Operation;
+use kernel::{Operation, ResponseId};
 use serde_json::{Value, json};
 use wire::error::ErrorBody;
 use wire::responses::CreateRequest;
@@ -64,7 +64,8 @@ impl Responses {
     pub async fn input_tokens(&self, caller: &Identified, body: &Bytes) -> Result<Value, Refused> {
         let request = CreateRequest::parse_for_counting(body)?;
         let scope = caller.scope();
-        let state = State::of(self, &scope, &request, None).await?;
+        let id = ResponseId::new(self.clock.now(), &*self.rng);
+        let state = State::of(self, &scope, &request, &id, None).await?;
         let sealer = self.store.sealer(&caller.owner().project).await?;
         let items = context::prepare(self, &scope, &sealer, state.whole()).await?;
         let asked = request.upstream(&items, false);

@@ -48,7 +48,7 @@ async fn write(store: Store, node: String, mut incoming: mpsc::Receiver<Waiting>
     while incoming.recv_many(&mut together, MOST_ROWS).await > 0 {
         let leased = together.extract_if(.., |(kept, _)| kept.lease.is_some()).collect();
         write_together(&store, &node, leased).await;
-        write_together(&store, &node, together.drain(..).collect()).await;
+        write_together(&store, &node, std::mem::take(&mut together)).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::stream;
 use kernel::{ResponseId, Scope};
 use serde_json::{Value, json};
-use store::StoreError;
+use store::{ResponseRow, StoreError};
 use tokio::sync::watch;
 use wire::responses::Event;
 
@@ -26,11 +26,17 @@ pub(crate) struct Live {
     events: Mutex<Vec<Arc<Event>>>,
     /// How many there are, and whether there will be more.
     seen: watch::Sender<(usize, bool)>,
+    /// Whether the response is not wanted any more.
+    unwanted: watch::Sender<bool>,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { events: Mutex::default(), seen: watch::Sender::new((0, false)) }
+        Self {
+            events: Mutex::default(),
+            seen: watch::Sender::new((0, false)),
+            unwanted: watch::Sender::new(false),
+        }
     }
 }
 
@@ -47,6 +53,22 @@ impl Live {
     /// No more will come.
     pub(crate) fn close(&self) {
         self.seen.send_modify(|seen| seen.1 = true);
+    }
+
+    /// The response is not wanted any more.
+    pub(crate) fn stop(&self) {
+        self.unwanted.send_replace(true);
+    }
+
+    /// Waits until the response is not wanted any more.
+    pub(crate) async fn stopped(&self) {
+        // It lives as long as this does.
+        let _ = self.unwanted.subscribe().wait_for(|unwanted| *unwanted).await;
+    }
+
+    /// Waits until no more will come.
+    pub(crate) async fn closed(&self) {
+        let _ = self.seen.subscribe().wait_for(|seen| seen.1).await;
     }
 
     /// The events from this place on.
@@ -159,7 +181,7 @@ impl Responses {
         id: &ResponseId,
         after: Option<u64>,
     ) -> Option<Event> {
-        let row = self.store.response_get(scope, id).await.ok()?;
+        let row = self.row_when_over(scope, id).await?;
         let response: Value = serde_json::from_slice(&row.body).ok()?;
         let kind = match response.get("status").and_then(Value::as_str) {
             Some("completed") => "response.completed",
@@ -172,6 +194,20 @@ impl Responses {
             "type": kind, "sequence_number": sequence_number, "response": response,
         });
         Some(Event { kind: kind.into(), sequence_number, body })
+    }
+}
+
+impl Responses {
+    /// The row of a response that is about to be over.
+    async fn row_when_over(&self, scope: &Scope, id: &ResponseId) -> Option<ResponseRow> {
+        loop {
+            let row = self.store.response_get(scope, id).await.ok()?;
+            if row.status.is_final() {
+                return Some(row);
+            }
+            // Whoever ends it writes that down in a moment; if nobody does, its lease runs out.
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

@@ -93,9 +93,9 @@ impl Run {
         if request.conversation.is_some() && caller.retention().zero {
             return Err(Refused::zero_data_retention("a conversation"));
         }
-        let state = State::of(engine, &caller.scope(), &request, memory).await?;
-        let keeping = if keeps { Keeping::Insert } else { Keeping::Nothing };
         let id = ResponseId::new(engine.clock.now(), &*engine.rng);
+        let state = State::of(engine, &caller.scope(), &request, &id, memory).await?;
+        let keeping = if keeps { Keeping::Insert } else { Keeping::Nothing };
         let Asked { id: call, arrived, headers, batch, .. } = asked;
         let call = Call { id: call, arrived, headers, batch };
         Self::with(responses, caller, request, call, id, engine.clock.now(), state, keeping).await
@@ -121,13 +121,13 @@ impl Run {
         let items = context::prepare(&engine, &scope, &sealer, state.whole()).await?;
         let mut echo = request.echo();
         echo.insert("store".to_owned(), Value::Bool(keeping != Keeping::Nothing));
-        let (ids, seal) = (Arc::clone(&engine), sealer.clone());
+        let (ids, whose, seal) = (Arc::clone(&engine), id.clone(), sealer.clone());
         let synthesis = Synthesis::new(Opening {
             id: id.as_str().to_owned(),
             created_at: created_at.as_secs(),
             echo,
             tools: request.tool_names(),
-            new_id: Box::new(move |prefix| ids.new_id(prefix)),
+            new_id: Box::new(move |prefix| ids.item_id(prefix, &whose)),
             seal: Box::new(move |private| opaque::seal(&seal, private)),
         });
         Ok(Self {

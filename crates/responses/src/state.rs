@@ -33,10 +33,11 @@ impl State {
         engine: &Engine,
         scope: &Scope,
         request: &CreateRequest,
+        id: &ResponseId,
         memory: Option<&Memory>,
     ) -> Result<Self, Refused> {
         let mut state = Self { input: request.input.clone(), ..Self::default() };
-        wire::responses::with_ids(&mut state.input, &mut |prefix| engine.new_id(prefix));
+        wire::responses::with_ids(&mut state.input, &mut |prefix| engine.item_id(prefix, id));
         if let Some(id) = request.previous_response_id.as_deref() {
             state.before = match memory.and_then(|memory| memory.context(id)) {
                 Some(remembered) => remembered,
@@ -55,6 +56,13 @@ impl State {
     pub(crate) fn whole(&self) -> Vec<Value> {
         self.before.iter().chain(&self.input).cloned().collect()
     }
+}
+
+/// The response whose item this is, if its id is one of ours.
+pub(crate) fn response_of(item: &str) -> Option<ResponseId> {
+    let (_, unique) = item.split_once('_')?;
+    let unique = unique.get(..32).filter(|_| unique.len() == 40)?;
+    Some(format!("{}{unique}", ResponseId::PREFIX).into())
 }
 
 impl Engine {

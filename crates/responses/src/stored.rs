@@ -1,5 +1,7 @@
 //! What was kept: retrieve, follow again, cancel, delete.
 
+use std::sync::PoisonError;
+
 use bytes::Bytes;
 use gateway::Identified;
 use kernel::{ResponseId, Scope};
@@ -66,13 +68,11 @@ impl Responses {
         if row.status.is_final() {
             return Ok(Bytes::from(row.body));
         }
+        self.stop_making(&row.id).await;
         let body = ended(&row.body, "cancelled", None);
         let (now, cancelled) = (self.clock.now(), ResponseStatus::Cancelled);
         let ours =
             self.store.response_finish(&scope, &row.id, cancelled, Some(now), &body, &[]).await?;
-        if let Some(running) = self.lock().remove(&row.id) {
-            running.end();
-        }
         if ours {
             return Ok(Bytes::from(body));
         }
@@ -87,15 +87,21 @@ impl Responses {
     pub async fn delete(&self, caller: &Identified, id: &str) -> Result<Value, Refused> {
         let scope = caller.scope();
         let row = self.row(&scope, id).await?;
-        if let Some(running) = self.lock().remove(&row.id) {
-            running.end();
-        }
+        self.stop_making(&row.id).await;
         self.store.response_delete(&scope, &row.id).await?;
         Ok(json!({"id": row.id.as_str(), "object": "response", "deleted": true}))
     }
 }
 
 impl Engine {
+    /// Stops this node's making of a response, if it is at it.
+    async fn stop_making(&self, id: &ResponseId) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(running) = running {
+            running.end().await;
+        }
+    }
+
     /// The row of a response, in the caller's project.
     pub(crate) async fn row(&self, scope: &Scope, id: &str) -> Result<ResponseRow, Refused> {
         let row = self.store.response_get(scope, &ResponseId::from(id)).await;

@@ -85,3 +85,15 @@ test("reasoning streams before the text", async () => {
   assert.ok(kinds.includes("reasoning-start"), kinds.join());
   assert.ok(kinds.indexOf("reasoning-end") < kinds.indexOf("text-start"));
 });
+
+test("what the model thought is referred to by its id", async () => {
+  const { text, steps } = await generateText({
+    model: openai.responses(MODEL),
+    prompt: `sim: reason I need the weather.\n${WEATHER}`,
+    tools: { get_weather: getWeather },
+    stopWhen: stepCountIs(3),
+    maxRetries: 0,
+  });
+  assert.equal(steps.length, 2);
+  assert.match(text, /21 degrees in Rome/);
+});

@@ -59,15 +59,15 @@ def test_lists_come_in_pages(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request", "param"),
+    ("asked", "param"),
     [
         ({"purpose": "batch_output"}, "purpose"),
         ({"purpose": "batch", "expires_after": {"anchor": "created_at", "seconds": 1}}, "expires_after"),
     ],
 )
-def test_what_is_wrong_is_named(client: OpenAI, request: dict, param: str) -> None:
+def test_what_is_wrong_is_named(client: OpenAI, asked: dict, param: str) -> None:
     with pytest.raises(BadRequestError) as error:
-        client.files.create(file=b"x", **request)
+        client.files.create(file=b"x", **asked)
     assert error.value.param == param
 
 

@@ -1,10 +1,13 @@
 """Files in a bucket: a node of its own against a server that speaks S3's protocol."""
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Any
 
+import boto3
 import httpx2
 import pytest
 from openai import OpenAI
@@ -16,29 +19,42 @@ MIB = 1024 * 1024
 CANARY = b"canary-in-the-bucket "
 
 
+@dataclass(frozen=True)
+class Bucket:
+    endpoint: str
+    name: str
+    client: Any
+
+
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
     origin = f"http://127.0.0.1:{free_port()}"
     port = origin.rpartition(":")[2]
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
     log = tmp_path_factory.mktemp("s3") / "s3.log"
     with running(command, f"{origin}/moto-api/data.json", log):
-        httpx2.put(f"{origin}/files").raise_for_status()
-        yield f"{origin}/files"
+        client = boto3.client(
+            "s3",
+            endpoint_url=origin,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        client.create_bucket(Bucket="files")
+        yield Bucket(origin, "files", client)
 
 
 @pytest.fixture(scope="module")
-def s3_client(bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
-    endpoint, _, name = bucket.rpartition("/")
+def s3_client(bucket: Bucket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
     config = f"""
 [discovery]
 environment = false
 local_servers = false
 
 [files.s3]
-bucket = "{name}"
+bucket = "{bucket.name}"
 prefix = "below/here"
-endpoint = "{endpoint}"
+endpoint = "{bucket.endpoint}"
 access_key_id = "test"
 secret_access_key = "test"
 """
@@ -53,24 +69,31 @@ secret_access_key = "test"
             yield client
 
 
-def listed(bucket: str, tag: str, query: str) -> list[str]:
-    """The text of all elements of this name in a listing of the bucket."""
-    tree = ElementTree.fromstring(httpx2.get(f"{bucket}?{query}").raise_for_status().content)
-    return [found.text or "" for found in tree.iter() if found.tag.rpartition("}")[2] == tag]
+def blobs(bucket: Bucket) -> set[str]:
+    listed = bucket.client.list_objects_v2(Bucket=bucket.name).get("Contents", [])
+    return {found["Key"] for found in listed if not found["Key"].endswith("/owner")}
 
 
-def blobs(bucket: str) -> list[str]:
-    return [key for key in listed(bucket, "Key", "list-type=2") if not key.endswith("/owner")]
+def unfinished(bucket: Bucket) -> list[Any]:
+    """Blobs of which parts are there, and no end."""
+    return bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", [])
+
+
+def wait_until(done: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("size", [0, 5, 8 * MIB + 1, 20 * MIB])
-def test_a_file_of_any_size_goes_in_and_out(s3_client: OpenAI, bucket: str, size: int) -> None:
+def test_a_file_of_any_size_goes_in_and_out(s3_client: OpenAI, bucket: Bucket, size: int) -> None:
     data = (CANARY * (size // len(CANARY) + 1))[:size]
-    before = set(blobs(bucket))
+    before = blobs(bucket)
     file = s3_client.files.create(file=("a.bin", data), purpose="user_data")
-    (key,) = set(blobs(bucket)) - before
+    (key,) = blobs(bucket) - before
     assert key.startswith("below/here/")
-    stored = httpx2.get(f"{bucket}/{key}").content
+    stored = bucket.client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
     assert len(stored) > size and b"canary" not in stored
     assert s3_client.files.content(file.id).read() == data
     if size > MIB:
@@ -79,29 +102,49 @@ def test_a_file_of_any_size_goes_in_and_out(s3_client: OpenAI, bucket: str, size
         )
         assert response.content == data[MIB - 3 : MIB + 4]
     s3_client.files.delete(file.id)
-    assert set(blobs(bucket)) == before
+    assert blobs(bucket) == before
 
 
 def test_an_upload_in_parts_is_copied_nowhere(
-    s3_client: OpenAI, bucket: str, tmp_path: Path
+    s3_client: OpenAI, bucket: Bucket, tmp_path: Path
 ) -> None:
     path = tmp_path / "large.bin"
     path.write_bytes(CANARY * MIB)
-    before = set(blobs(bucket))
+    before = blobs(bucket)
     upload = s3_client.uploads.upload_file_chunked(
         file=path, mime_type="text/plain", purpose="user_data", part_size=9 * MIB
     )
     assert upload.file is not None
-    assert len(set(blobs(bucket)) - before) == 3
+    assert len(blobs(bucket) - before) == 3
     assert s3_client.files.content(upload.file.id).read() == path.read_bytes()
     s3_client.files.delete(upload.file.id)
-    assert set(blobs(bucket)) == before
+    assert blobs(bucket) == before
 
 
-def test_a_file_that_is_refused_leaves_nothing(s3_client: OpenAI, bucket: str) -> None:
-    before = set(blobs(bucket))
+def test_a_file_that_is_refused_leaves_nothing(s3_client: OpenAI, bucket: Bucket) -> None:
+    before = blobs(bucket)
     form = {"files": {"file": ("a.bin", CANARY * MIB)}, "data": {"purpose": "no-such-purpose"}}
     headers = {"authorization": f"Bearer {s3_client.api_key}"}
     answer = httpx2.post(f"{s3_client.base_url}files", headers=headers, timeout=60, **form)
     assert answer.status_code == 400
-    assert set(blobs(bucket)) == before
+    assert blobs(bucket) == before
+
+
+def test_a_client_that_hangs_up_leaves_no_parts(s3_client: OpenAI, bucket: Bucket) -> None:
+    before = blobs(bucket)
+
+    def sent() -> Iterator[bytes]:
+        yield b"--b\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\n"
+        yield CANARY * MIB
+        # The first part has left; the rest never comes.
+        wait_until(lambda: unfinished(bucket))
+        raise ConnectionAbortedError
+
+    headers = {
+        "authorization": f"Bearer {s3_client.api_key}",
+        "content-type": "multipart/form-data; boundary=b",
+    }
+    with pytest.raises(ConnectionAbortedError):
+        httpx2.post(f"{s3_client.base_url}files", headers=headers, content=sent(), timeout=60)
+    wait_until(lambda: not unfinished(bucket))
+    assert blobs(bucket) == before

@@ -80,12 +80,16 @@ def test_a_response_is_cancelled(client: OpenAI) -> None:
 
 def test_a_stream_that_is_cancelled_ends(client: OpenAI) -> None:
     stream = client.responses.create(model=sim.CHAT, input=ENDLESS, background=True, stream=True)
-    seen = iter(stream)
-    made = next(seen).response.id
-    next(event for event in seen if event.type == "response.output_text.delta")
-    client.responses.cancel(made)
-    list(seen)
+    seen = []
+    for event in stream:
+        seen.append(event.to_dict())
+        if len(seen) == 8:
+            client.responses.cancel(seen[0]["response"]["id"])
+    assert events.check(seen)["status"] == "cancelled"
+    made = seen[0]["response"]["id"]
     assert client.responses.retrieve(made).status == "cancelled"
+    again = [event.to_dict() for event in client.responses.retrieve(made, stream=True)]
+    assert again == seen, "what was sent is what is kept"
 
 
 def test_only_background_responses_are_cancelled(client: OpenAI) -> None:

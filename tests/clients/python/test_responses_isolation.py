@@ -110,6 +110,9 @@ ATTEMPTS: dict[str, Callable[[OpenAI, Belongings], object]] = {
     ),
     "item": lambda c, o: c.conversations.items.retrieve(o.item, conversation_id=o.conversation),
     "item, deleted": lambda c, o: c.conversations.items.delete(o.item, conversation_id=o.conversation),
+    "item, referred to": lambda c, o: c.responses.create(model=sim.CHAT, input=[
+        {"type": "item_reference", "id": o.item}, {"role": "user", "content": "And?"},
+    ]),
     "chat": lambda c, o: c.chat.completions.retrieve(o.chat),
     "chat's messages": lambda c, o: c.chat.completions.messages.list(o.chat),
     "chat, changed": lambda c, o: c.chat.completions.update(o.chat, metadata={"a": "b"}),

@@ -1,9 +1,8 @@
-"""Responses in a project of which nothing may be kept."""
+"""Responses in a project of which nothing may be kept: the state is in the client's hands."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import openai
 import pytest
 from openai import OpenAI
 
@@ -37,16 +36,6 @@ def until_in_force(client: OpenAI) -> None:
         time.sleep(0.05)
 
 
-def test_nothing_is_stored_though_asked_for(forgetful: OpenAI) -> None:
-    made = forgetful.responses.create(model=sim.CHAT, input="sim: say gone", store=True)
-    assert made.output_text == "gone"
-    with pytest.raises(openai.NotFoundError):
-        forgetful.responses.retrieve(made.id)
-    chat = forgetful.chat.completions.create(model=sim.CHAT, messages=sim.ask("Hello"), store=True)
-    with pytest.raises(openai.NotFoundError):
-        forgetful.chat.completions.retrieve(chat.id)
-
-
 def test_reasoning_goes_on_in_the_clients_hands(forgetful: OpenAI) -> None:
     first = forgetful.responses.create(
         model=sim.CHAT, input='sim: reason Hm.\nsim: tool get_weather {"city": "Rome"}', tools=[sim.WEATHER]
@@ -70,21 +59,3 @@ def test_a_connection_remembers_while_it_lasts(forgetful: OpenAI) -> None:
             last = next(event for event in connection if event.type == "response.completed")
             previous = last.response.id
     assert last.response.output_text == "by the rule"
-
-
-@pytest.mark.parametrize("kept", [
-    lambda client: client.responses.create(model=sim.CHAT, input="Hello", background=True),
-    lambda client: client.conversations.create(),
-    lambda client: client.files.create(file=("a.txt", b"a"), purpose="user_data"),
-    lambda client: client.uploads.create(
-        filename="a.txt", bytes=1, mime_type="text/plain", purpose="user_data"
-    ),
-    lambda client: client.batches.create(
-        input_file_id="file-0", endpoint="/v1/responses", completion_window="24h"
-    ),
-], ids=["background", "conversation", "file", "upload", "batch"])
-def test_what_would_have_to_be_kept_is_refused(forgetful: OpenAI, kept: Callable) -> None:
-    with pytest.raises(openai.PermissionDeniedError) as error:
-        kept(forgetful)
-    assert error.value.code == "zero_data_retention"
-    assert "project" in error.value.message

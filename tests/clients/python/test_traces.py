@@ -1,5 +1,6 @@
 """Traces in the shape in which OpenAI's Agents SDK exports them."""
 
+import time
 from uuid import uuid4
 
 import httpx2
@@ -39,8 +40,12 @@ def test_a_trace_is_read_with_the_call_that_it_tells_of(client: OpenAI, node: ki
     assert found["workflow_name"] == "Support"
     (told,) = found["spans"]
     assert told["span_data"]["response_id"] == answer.id
-    call = admin.get(f"/calls/{told['call_id']}").json()
-    assert call["operation"] == "responses"
+    # Records reach the database a moment after their calls.
+    deadline = time.monotonic() + 10
+    while (call := admin.get(f"/calls/{told['call_id']}")).status_code == 404:
+        assert time.monotonic() < deadline, call.text
+        time.sleep(0.05)
+    assert call.json()["operation"] == "responses"
 
 
 def test_a_wrong_item_is_named(node: kijun.Kijun) -> None:

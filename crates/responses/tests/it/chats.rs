@@ -78,6 +78,7 @@ fn chunks(events: &[u8]) -> (Vec<Value>, bool) {
     (data.iter().filter_map(read).collect(), done)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write it down in place")]
 fn say(script: &str, more: Value) -> Value {
     let mut body = json!({
         "model": "kijun-sim", "store": true, "messages": [{"role": "user", "content": script}],

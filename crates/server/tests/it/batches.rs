@@ -99,8 +99,7 @@ fn a_batch_that_is_interrupted_twice_answers_every_line_once() {
     assert_eq!(batch["request_counts"], json!({"total": LINES, "completed": LINES, "failed": 0}));
     assert_eq!(batch["error_file_id"], Value::Null);
     let output = batch["output_file_id"].as_str().unwrap();
-    let (status, output) =
-        running.send("GET", &format!("/v1/files/{output}/content"), API_KEY, "");
+    let (status, output) = running.send("GET", &format!("/v1/files/{output}/content"), API_KEY, "");
     assert_eq!(status, 200);
     let read = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::node::{ADMIN_KEY, API_KEY, Node, kijun};
 use crate::search::Search;
 
-const CANARY: &str = "Kanarienvogel7f3a9c2e";
+/// Eight letters, which kijun-sim streams in one piece.
+const CANARY: &str = "Kanari7q";
 
 /// The canary among what text can be made of.
 fn song() -> String {
@@ -122,8 +123,8 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// A JSON object with more fields.
-fn with(mut body: Value, more: Value) -> Value {
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+fn with(mut body: Value, mut more: Value) -> Value {
+    body.as_object_mut().unwrap().append(more.as_object_mut().unwrap());
     body
 }
 
@@ -236,7 +237,8 @@ fn passing_calls(cage: &Cage, key: &str) {
     }
     for path in ["/v1/chat/completions", "/v1/responses", "/v1/batches", "/v1/conversations"] {
         let broken = format!("{{\"model\": \"kijun-sim\", \"input\": \"{CANARY}");
-        assert_eq!(cage.node.send("POST", path, key, &broken).0, 400, "{path}");
+        let (status, body) = cage.node.send("POST", path, key, &broken);
+        assert!((400..500).contains(&status), "{path}: {status} {body}");
     }
 }
 
@@ -349,6 +351,8 @@ fn content_that_is_not_kept_is_nowhere() {
     forgetful_calls(&cage, &key);
     cage.is_silent("after calls of a project with zero data retention");
     assert!(cage.node.recorded() >= 20, "the calls are in the ledger");
+    let written = Search::new("kijun-sim-embedding").below(cage.folder.path());
+    assert!(!written.is_empty(), "the search looks where the ledger is");
     cage.stops();
     cage.is_silent("after the node stopped");
 }

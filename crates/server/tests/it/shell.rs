@@ -90,6 +90,36 @@ fn providers_models_and_limits_are_made_under_a_running_node() {
 }
 
 #[test]
+fn retention_is_set_under_a_running_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path());
+    let kijun = |arguments: &[&str]| stdout(&run(folder.path(), arguments));
+    let project = kijun(&["projects", "create", "Search"]).trim().to_owned();
+    let of_project = ["--project", &project];
+    let get = [&["retention", "get"], &of_project[..]].concat();
+    assert_eq!(kijun(&get), "organization_default  content is kept for 30 days\n");
+    let set = |words: &[&str]| kijun(&[&["retention", "set"], words].concat());
+    set(&["modified-abuse-monitoring", "--days", "90"]);
+    assert_eq!(kijun(&get), "organization_default  content is kept for 90 days\n");
+    set(&[&["none", "--days", "7"], &of_project[..]].concat());
+    set(&[&["none", "--default-days"], &of_project[..]].concat());
+    assert_eq!(kijun(&get), "none  content is kept for 90 days\n");
+
+    let key = word(&kijun(&["keys", "create", "laptop", "--project", &project]), 1);
+    let converse = || node.send("POST", "/v1/conversations", &key, "{}").0;
+    until("the new key works", || converse() == 200);
+    let set = set(&[&["zero-data-retention"], &of_project[..]].concat());
+    assert_eq!(set, "zero_data_retention  no content is kept\n");
+    until("conversations are refused", || converse() == 403);
+    until("the one that was there is deleted", || {
+        let list = kijun(&["retention", "deletions"]);
+        list.lines().any(|line| line.contains("conversation") && !line.contains("not yet"))
+    });
+    let refused = run(folder.path(), &["retention", "set", "none"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("retention_type"));
+}
+
+#[test]
 fn the_last_admin_key_stays() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(folder.path());

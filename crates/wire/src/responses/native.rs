@@ -46,13 +46,13 @@ fn item(item: Value, provider: &str, place: usize) -> Result<Option<Value>, Erro
             // OpenAI refuses it in what it is sent, and sends it itself.
             fields.shift_remove("status");
             match blob {
-                Some(blob) => drop(fields.insert("encrypted_content".to_owned(), blob.into())),
+                Some(blob) => restore(&mut fields, private.as_ref(), blob),
                 None if is_opaque => {}
                 None => return Ok(None),
             }
         }
         "compaction" => match (blob, summary) {
-            (Some(blob), _) => drop(fields.insert("encrypted_content".to_owned(), blob.into())),
+            (Some(blob), _) => restore(&mut fields, private.as_ref(), blob),
             (None, Some(summary)) => return Ok(Some(developer(&summary))),
             (None, None) if is_opaque => {}
             (None, None) => {
@@ -65,6 +65,14 @@ fn item(item: Value, provider: &str, place: usize) -> Result<Option<Value>, Erro
         _ => {}
     }
     Ok(Some(Value::Object(fields)))
+}
+
+/// The item as its provider made it: its content is bound to the id that it had there.
+fn restore(fields: &mut Map<String, Value>, private: Option<&Value>, blob: &str) {
+    fields.insert("encrypted_content".to_owned(), blob.into());
+    if let Some(id) = private.and_then(|private| private.get("id")).filter(|id| id.is_string()) {
+        fields.insert("id".to_owned(), id.clone());
+    }
 }
 
 /// The provider's own content, if this is the provider.

@@ -109,7 +109,7 @@ impl Chat {
                 output.argument(key, "{}");
             }
         }
-        let late = Private { blob: None, details: std::mem::take(&mut self.late) };
+        let late = Private { details: std::mem::take(&mut self.late), ..Private::default() };
         if !late.details.is_empty()
             && let Some(sealed) = output.sealer.seal(&late, &[])
         {

@@ -208,13 +208,5 @@ pub(super) fn message() -> Map<String, Value> {
     let mut message = Map::new();
     put(&mut message, "type", "message");
     put(&mut message, "role", "assistant");
-    put(&mut message, "phase", Value::Null);
     message
-}
-
-/// Whether an id of the upstream is as good as one of ours: long enough not to come twice, and
-/// nothing that could mean something where ids are written.
-pub(super) fn is_good_id(id: &str) -> bool {
-    (16..=128).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }

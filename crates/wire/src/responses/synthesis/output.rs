@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::item::{Item, Kind, Progress, is_good_id, message};
+use super::item::{Item, Kind, Progress, message};
 use super::log::{Log, put};
 use super::part::{List, Part, PartKind};
 use super::seal::Sealer;
@@ -80,15 +80,12 @@ impl Output {
         announced.chain(others).map(Item::value).collect()
     }
 
-    /// Opens an item. It keeps the id that the upstream gave it, where that will do.
-    pub(super) fn open(&mut self, fields: Map<String, Value>, wish: Option<&str>) -> Key {
+    /// Opens an item. Its id is ours; the upstream's goes back to the upstream alone.
+    pub(super) fn open(&mut self, fields: Map<String, Value>, theirs: Option<&str>) -> Key {
         let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
-        let id = match wish {
-            Some(wish) if is_good_id(wish) && !self.taken.contains(wish) => wish.to_owned(),
-            _ => (self.new_id)(id_prefix(kind)),
-        };
-        self.taken.insert(id.clone());
+        let id = (self.new_id)(id_prefix(kind));
         let mut item = Item::new(id, Kind::of(kind), fields);
+        item.private.id = theirs.map(str::to_owned);
         if item.kind.is_call() {
             let call_id = self.call_id(item.text("call_id"));
             put(&mut item.fields, "call_id", call_id);

@@ -8,6 +8,8 @@ use crate::responses::Seal;
 /// What a provider must see again.
 #[derive(Default)]
 pub(super) struct Private {
+    /// The id that it gave the item.
+    pub(super) id: Option<String>,
     /// Its own `encrypted_content`.
     pub(super) blob: Option<String>,
     /// The `reasoning_details` of a chat.
@@ -26,7 +28,7 @@ impl Sealer {
     /// hand back. Where the provider gave nothing for itself, the readable reasoning is sealed,
     /// since some clients hand back nothing else of an item.
     pub(super) fn seal(&self, private: &Private, content: &[Part]) -> Option<String> {
-        let Private { blob, details } = private;
+        let Private { id, blob, details } = private;
         let mut text = String::new();
         if blob.is_none() && details.is_empty() {
             text.extend(content.iter().map(|part| part.text.as_str()));
@@ -36,6 +38,7 @@ impl Sealer {
         }
         (self.seal)(&json!({
             "provider": self.provider,
+            "id": id,
             "blob": blob,
             "details": (!details.is_empty()).then_some(details),
             "summary": null,

@@ -18,7 +18,7 @@ pub(super) fn open(said: &Map<String, Value>, output: &mut Output) -> Key {
             fields.insert(name.clone(), value.clone());
         }
     }
-    seal_passed(&mut fields, kind, output);
+    seal_passed(&mut fields, said.get("id").and_then(Value::as_str), kind, output);
     let key = output.open(fields, said.get("id").and_then(Value::as_str));
     let said_call_id = said.get("call_id").and_then(Value::as_str).map(str::to_owned);
     if let Some(item) = output.item_mut(key) {
@@ -41,12 +41,13 @@ fn is_field(name: &str, kind: Kind) -> bool {
 }
 
 /// What a provider must see again of an item that is passed whole: a compaction, say.
-fn seal_passed(fields: &mut Map<String, Value>, kind: Kind, output: &Output) {
+fn seal_passed(fields: &mut Map<String, Value>, id: Option<&str>, kind: Kind, output: &Output) {
     if kind != Kind::Other {
         return;
     }
     if let Some(Value::String(blob)) = fields.get_mut("encrypted_content") {
-        let private = Private { blob: Some(std::mem::take(blob)), details: Vec::new() };
+        let id = id.map(str::to_owned);
+        let private = Private { id, blob: Some(std::mem::take(blob)), details: Vec::new() };
         *blob = output.sealer.seal(&private, &[]).unwrap_or_default();
     }
 }
@@ -58,7 +59,7 @@ pub(super) fn merge(key: Key, said: &Map<String, Value>, output: &mut Output) {
     };
     let mut said_fields = said.clone();
     said_fields.retain(|name, _| is_field(name, kind));
-    seal_passed(&mut said_fields, kind, output);
+    seal_passed(&mut said_fields, said.get("id").and_then(Value::as_str), kind, output);
     let Some(item) = output.item_mut(key) else { return };
     for (name, value) in said_fields {
         let fixed = match name.as_str() {
@@ -66,6 +67,8 @@ pub(super) fn merge(key: Key, said: &Map<String, Value>, output: &mut Output) {
             "type" | "call_id" => item.fields.contains_key(&name),
             "role" => kind == Kind::Message,
             "name" if kind.is_call() => !item.text("name").is_empty() || !value.is_string(),
+            // No client expects it null.
+            "phase" => value.is_null(),
             _ => value.is_null() && item.fields.contains_key(&name),
         };
         if !fixed {
