@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admission::RateLimitHeaders;
-use gateway::{Identified, Inbound, Refusal, ReplyBody};
+use gateway::{Identified, Inbound, Refusal};
 use http::{HeaderMap, StatusCode};
 use kernel::{Operation, RequestId, Usage};
-use responses::{Asked, CreatedBody, Refused};
+use responses::{Asked, Created, CreatedBody, Refused};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -63,7 +63,8 @@ impl Asker {
         let ids = LineIds::new(&self.batch.id, line.number);
         if let Some(refusal) = impossible(&line.body) {
             let (status, body) = (StatusCode::BAD_REQUEST, refusal.to_json());
-            return Some(result(&line, &ids, Answer { status, call: ids.call(1), body }));
+            let answer = Answer { status, call: ids.call(1), body };
+            return Some(result(&line, &ids, &answer));
         }
         let pace = Arc::clone(&self.pace);
         let places = Arc::clone(&self.batches.places);
@@ -97,7 +98,7 @@ impl Asker {
                 }
                 Verdict::Final | Verdict::Fault => {
                     turn.answered(&limits);
-                    return Some(result(&line, &ids, Answer { status, call, body }));
+                    return Some(result(&line, &ids, &Answer { status, call, body }));
                 }
             }
         }
@@ -106,71 +107,59 @@ impl Asker {
     async fn ask(&self, line: &Line, id: RequestId) -> Said {
         match self.batches.gateway.on_behalf(&owner(&self.batch)) {
             Err(refusal) => refused(&refusal),
-            Ok(caller) if self.endpoint.operation() == Operation::Responses => {
-                self.create_response(caller, line, id).await
-            }
-            Ok(caller) => self.call(caller, line, id).await,
+            Ok(caller) => said(self.call(caller, line, id).await),
         }
     }
 
-    async fn call(&self, caller: Identified, line: &Line, id: RequestId) -> Said {
-        let inbound = Inbound {
-            id,
-            arrived: self.batches.clock.now(),
-            operation: self.endpoint.operation(),
-            headers: HeaderMap::new(),
-            body: line.body.clone(),
-            response: None,
-            batch: Some(self.batch.id.clone()),
-        };
-        match self.batches.gateway.answer(caller, inbound).await {
-            Err(refusal) => refused(&refusal),
-            Ok(reply) => match reply.body {
-                ReplyBody::Whole(body) => Said {
-                    status: reply.status,
-                    body: body.to_vec(),
-                    limits: reply.limits,
-                    verdict: Verdict::Final,
-                    recorded: true,
-                },
-                ReplyBody::Replay(_) | ReplyBody::Stream(_) => unasked_stream(),
-            },
+    /// Makes the call by the door that it would come in by, so that what is to be kept is kept.
+    async fn call(
+        &self,
+        caller: Identified,
+        line: &Line,
+        id: RequestId,
+    ) -> Result<Created, Refused> {
+        let (arrived, headers) = (self.batches.clock.now(), HeaderMap::new());
+        let (body, batch) = (line.body.clone(), Some(self.batch.id.clone()));
+        let operation = self.endpoint.operation();
+        if operation == Operation::Responses {
+            let asked = Asked { id, arrived, headers, body, batch };
+            return self.batches.responses.create(caller, asked).await;
+        }
+        let inbound = Inbound { id, arrived, operation, headers, body, response: None, batch };
+        let gateway = &self.batches.gateway;
+        match operation {
+            Operation::ChatCompletions => self.batches.chats.create(gateway, caller, inbound).await,
+            _ => Ok(gateway.answer(caller, inbound).await?.into()),
         }
     }
+}
 
-    async fn create_response(&self, caller: Identified, line: &Line, id: RequestId) -> Said {
-        let asked = Asked {
-            id,
-            arrived: self.batches.clock.now(),
-            headers: HeaderMap::new(),
-            body: line.body.clone(),
-            batch: Some(self.batch.id.clone()),
-        };
-        match self.batches.responses.create(caller, asked).await {
-            Err(Refused::Call(refusal)) => refused(&refusal),
-            Err(other) => {
-                let status = status(other.status());
-                let verdict = match status {
-                    // The database does not answer: that passes, and is nobody's fault.
-                    StatusCode::SERVICE_UNAVAILABLE => Verdict::Busy(None),
-                    status if status.is_server_error() => Verdict::Fault,
-                    _ => Verdict::Final,
-                };
-                let body = other.error().to_json();
-                let limits = RateLimitHeaders::default();
-                Said { status, body, limits, verdict, recorded: true }
-            }
-            Ok(created) => match created.body {
-                CreatedBody::Whole(body) => Said {
-                    status: created.status,
-                    body: body.to_vec(),
-                    limits: created.limits,
-                    verdict: Verdict::Final,
-                    recorded: true,
-                },
-                CreatedBody::Replay(_) | CreatedBody::Events(_) => unasked_stream(),
-            },
+/// What came of a call.
+fn said(created: Result<Created, Refused>) -> Said {
+    match created {
+        Err(Refused::Call(refusal)) => refused(&refusal),
+        Err(other) => {
+            let status = status(other.status());
+            let verdict = match status {
+                // The database does not answer: that passes, and is nobody's fault.
+                StatusCode::SERVICE_UNAVAILABLE => Verdict::Busy(None),
+                status if status.is_server_error() => Verdict::Fault,
+                _ => Verdict::Final,
+            };
+            let body = other.error().to_json();
+            let limits = RateLimitHeaders::default();
+            Said { status, body, limits, verdict, recorded: true }
         }
+        Ok(created) => match created.body {
+            CreatedBody::Whole(body) => Said {
+                status: created.status,
+                body: body.to_vec(),
+                limits: created.limits,
+                verdict: Verdict::Final,
+                recorded: true,
+            },
+            CreatedBody::Replay(_) | CreatedBody::Events(_) => unasked_stream(),
+        },
     }
 }
 
@@ -259,9 +248,9 @@ fn unasked_stream() -> Said {
     }
 }
 
-fn result(line: &Line, ids: &LineIds, answer: Answer) -> NewBatchResult {
+fn result(line: &Line, ids: &LineIds, answer: &Answer) -> NewBatchResult {
     let usage = usage(&answer.body);
-    let (body, failed) = answered(ids, &line.custom_id, &answer);
+    let (body, failed) = answered(ids, &line.custom_id, answer);
     NewBatchResult { slice: line.slice, line: line.number, failed, expired: false, body, usage }
 }
 

@@ -9,6 +9,7 @@ use files::Files;
 use gateway::{Gateway, Owner};
 use kernel::{BatchId, SharedClock, SharedRng};
 use responses::Responses;
+use responses::chats::Chats;
 use store::{Batch, Lease, Store};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
@@ -42,6 +43,7 @@ pub struct Shared {
     pub(crate) config: BatchesConfig,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) responses: Responses,
+    pub(crate) chats: Chats,
     pub(crate) files: Files,
     pub(crate) store: Store,
     pub(crate) clock: SharedClock,
@@ -74,6 +76,7 @@ impl Batches {
             config,
             gateway,
             responses,
+            chats: Chats::new(store.clone(), rng.clone()),
             files,
             store,
             clock,

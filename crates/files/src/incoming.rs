@@ -1,5 +1,6 @@
 //! A file on its way in.
 
+use kernel::FileId;
 use store::{BlobRow, FileRow};
 
 use crate::files::{check_life, check_name};
@@ -41,10 +42,26 @@ impl Incoming {
     /// # Errors
     /// [`FilesError::Invalid`] when it may not be called so or live so long.
     pub async fn finish(self, new: NewFile) -> Result<FileRow, FilesError> {
+        self.insert(None, new).await
+    }
+
+    /// As [`Incoming::finish`], under an id that was chosen before: who tries again after a crash
+    /// finds the file there, and does not make another one.
+    ///
+    /// # Errors
+    /// As [`Incoming::finish`].
+    pub async fn finish_as(self, id: FileId, new: NewFile) -> Result<FileRow, FilesError> {
+        self.insert(Some(id), new).await
+    }
+
+    async fn insert(self, id: Option<FileId>, new: NewFile) -> Result<FileRow, FilesError> {
         check_name(&new.filename)?;
         check_life(new.expires_after)?;
         let (blob, bytes) = self.writer.finish().await?;
-        let file = self.files.file_of(&self.owner, new, vec![BlobRow { blob, bytes }]);
+        let mut file = self.files.file_of(&self.owner, new, vec![BlobRow { blob, bytes }]);
+        if let Some(id) = id {
+            file.id = id;
+        }
         Ok(self.files.store().file_insert(&self.owner.scope(), &file).await?)
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn admit(
         body: inbound.body.clone(),
         input_bytes: envelope.input_bytes,
         price_kind: None,
+        tier: None,
     });
     Ok(Admitted { inbound, envelope, alias, receipt, limits, identified })
 }

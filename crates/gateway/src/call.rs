@@ -12,11 +12,11 @@ use kernel::{Clock, Operation, SharedClock, SharedRng, Timestamp};
 use providers::{Answer, Failure, Outbound};
 use wire::error::ErrorBody;
 
-use crate::Refusal;
 use crate::admit::Admitted;
 use crate::retry::{RetryBudget, RetryConfig};
 use crate::route::{Alias, Wish};
 use crate::target::{BreakerState, Health, Place, Target};
+use crate::{Refusal, tier};
 
 /// What the attempts need.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ fn outbound(admitted: &Admitted, target: &Target, deadline: Duration) -> Result<
         id: inbound.id.clone(),
         operation,
         model: Arc::clone(&target.model),
-        body: body.map_err(inexpressible)?,
+        body: tier::ask(admitted, target, operation, body.map_err(inexpressible)?),
         stream: admitted.envelope.stream,
         headers: inbound.forwarded(),
         deadline,

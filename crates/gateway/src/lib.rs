@@ -32,6 +32,7 @@ pub mod snapshot;
 pub mod spine;
 pub mod stream;
 pub mod target;
+mod tier;
 pub mod tokenizer;
 
 pub use arrive::Inbound;

@@ -89,6 +89,7 @@ impl Settler {
             &record.provider,
             opening.price_kind.as_deref().unwrap_or_default(),
             &record.upstream_model,
+            opening.tier.as_deref(),
             &usage,
             record.started_at,
         );
@@ -113,6 +114,8 @@ pub(crate) struct Opening {
     pub(crate) input_bytes: u64,
     /// The provider's kind, where its list prices apply.
     pub(crate) price_kind: Option<Arc<str>>,
+    /// The service tier that the call was answered in, unless it is the standard one.
+    pub(crate) tier: Option<String>,
 }
 
 /// The obligation to settle one admitted call.
@@ -147,6 +150,13 @@ impl Receipt {
             open.record.upstream_model.clear();
             open.record.upstream_model.push_str(&target.model);
             open.price_kind = target.vendor_endpoint.then(|| Arc::clone(&target.provider_kind));
+        }
+    }
+
+    /// The call was answered in this service tier.
+    pub(crate) fn in_tier(&mut self, tier: String) {
+        if let Some(open) = &mut self.open {
+            open.tier = Some(tier);
         }
     }
 

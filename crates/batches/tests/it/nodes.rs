@@ -99,3 +99,33 @@ async fn a_line_that_is_answered_again_after_a_crash_leaves_one_record() {
     let records = place.records(&[&second]).await.len().max(records);
     assert_eq!(records, 40);
 }
+
+#[tokio::test]
+async fn files_that_a_dead_node_made_are_not_made_twice() {
+    let place = Place::new().await;
+    let node = place.idle_node(batches::BatchesConfig::default()).await;
+    let made = node.create(Operation::ChatCompletions, &chats(2)).await;
+    // What a node leaves that dies between the making of the file and its note in the batch.
+    let digits = made.id.as_str().strip_prefix("batch_").unwrap();
+    let file = kernel::FileId::from(format!("file-{}0", &digits[..digits.len() - 1]));
+    let owner = files::Owner {
+        organization: made.organization.clone(),
+        project: made.project.clone(),
+        key: made.api_key.clone(),
+        retention: kernel::Retention::default(),
+    };
+    let mut left = node.files.writer(&owner).await.unwrap();
+    left.write(b"{\"custom_id\":\"left\"}\n").await.unwrap();
+    let new = files::NewFile {
+        filename: "left.jsonl".to_owned(),
+        purpose: store::FilePurpose::BatchOutput,
+        expires_after: None,
+    };
+    left.finish_as(file.clone(), new).await.unwrap();
+
+    let mut node = node;
+    node.begin();
+    let batch = node.over(&made.id).await;
+    assert_eq!(batch.output_file, Some(file));
+    assert_eq!(node.output(&batch).await[0]["custom_id"], "left");
+}

@@ -57,6 +57,9 @@ pub struct WrittenPrice {
     pub model: String,
     /// The first day on which it holds: `YYYY-MM-DD`, in UTC.
     pub effective_from: String,
+    /// The service tier that it is the price of, such as `flex`; absent: the standard one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
     /// Input.
     pub input: String,
     /// Input read from the prompt cache; absent: as `input`.

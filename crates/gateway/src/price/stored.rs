@@ -56,6 +56,9 @@ impl PriceRow {
 }
 
 fn amounts(written: &WrittenPrice) -> Result<BTreeMap<String, Money>, String> {
+    if written.tier.is_some() {
+        return Err("prices of a `tier` stand in the configuration file alone".into());
+    }
     let mut amounts = BTreeMap::new();
     let mut add = |name: String, text: Option<&String>| -> Result<(), String> {
         if let Some(text) = text {

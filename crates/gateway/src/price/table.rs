@@ -54,16 +54,18 @@ impl PriceTable {
 
     /// What a call cost; `None` where there is no price for it. `vendor` is the provider's kind
     /// if the provider is that vendor's own endpoint, else empty: a compatible server does not
-    /// have the vendor's prices.
+    /// have the vendor's prices. `tier` is the service tier that the call was answered in, unless it
+    /// is the standard one.
     pub fn cost(
         &self,
         provider: &str,
         vendor: &str,
         upstream_model: &str,
+        tier: Option<&str>,
         usage: &Usage,
         at: Timestamp,
     ) -> Option<Money> {
-        self.row(provider, vendor, upstream_model, at)?.tariff().cost(usage)
+        self.row(provider, vendor, upstream_model, tier, at)?.tariff().cost(usage)
     }
 
     /// The row that prices such a call.
@@ -72,6 +74,7 @@ impl PriceTable {
         provider: &str,
         vendor: &str,
         upstream_model: &str,
+        tier: Option<&str>,
         at: Timestamp,
     ) -> Option<&PriceRow> {
         let overriding = |whose: &str| match whose {
@@ -80,9 +83,9 @@ impl PriceTable {
             "*" => Some(0),
             _ => None,
         };
-        best(&self.overrides, upstream_model, at, overriding).or_else(|| {
-            best(&self.listed, upstream_model, at, |whose| (whose == vendor).then_some(0))
-        })
+        let call = (upstream_model, tier, at);
+        best(&self.overrides, call, overriding)
+            .or_else(|| best(&self.listed, call, |whose| (whose == vendor).then_some(0)))
     }
 
     fn parse(text: &str) -> Result<Self, PriceError> {
@@ -115,12 +118,11 @@ impl List {
 /// latest day.
 fn best<'t>(
     rows: &'t [PriceRow],
-    model: &str,
-    at: Timestamp,
+    (model, tier, at): (&str, Option<&str>, Timestamp),
     whose_fit: impl Fn(&str) -> Option<u8>,
 ) -> Option<&'t PriceRow> {
     rows.iter()
-        .filter(|row| row.tariff().effective_from <= at)
+        .filter(|row| row.tariff().effective_from <= at && row.written().tier.as_deref() == tier)
         .filter_map(|row| {
             let whose = whose_fit(&row.written().provider)?;
             let fit = model_fit(&row.written().model, model)?;
@@ -191,13 +193,13 @@ mod tests {
 
     /// The price of a million input tokens, in dollars.
     fn price<'t>(table: &'t PriceTable, of: Provider, model: &str, day: &str) -> Option<&'t str> {
-        table.row(of.0, of.1, model, on(day)).map(|row| row.written().input.as_str())
+        table.row(of.0, of.1, model, None, on(day)).map(|row| row.written().input.as_str())
     }
 
     #[test]
     fn a_call_costs_what_the_list_says() {
         let usage = Usage { input: 1_200, input_cached: 1_000, output: 300, ..Usage::default() };
-        let cost = table().cost("main", "openai", "gpt-4o-mini", &usage, on("2026-11-23"));
+        let cost = table().cost("main", "openai", "gpt-4o-mini", None, &usage, on("2026-11-23"));
         assert_eq!(cost, Some(Money::from_nanos(200 * 150 + 1_000 * 75 + 300 * 600)));
     }
 
@@ -237,6 +239,7 @@ mod tests {
                 "main",
                 "openai",
                 model,
+                None,
                 &Usage { input, ..Usage::default() },
                 on("2026-11-23"),
             )
@@ -300,6 +303,24 @@ mod tests {
     }
 
     #[test]
+    fn another_tier_has_its_own_price_or_none() {
+        let usage = Usage { input: 1_000_000, output: 1_000_000, ..Usage::default() };
+        let cost = |model, tier| {
+            table()
+                .cost("main", "openai", model, tier, &usage, on("2026-11-23"))
+                .map(Money::as_nanos)
+        };
+        assert_eq!(cost("gpt-5-mini", None), Some(2_250_000_000));
+        assert_eq!(cost("gpt-5-mini-2025-08-07", Some("flex")), Some(1_125_000_000), "half of it");
+        assert_eq!(
+            cost("gpt-5-mini", Some("priority")),
+            None,
+            "no price is better than a wrong one"
+        );
+        assert_eq!(cost("gpt-4o", Some("flex")), None);
+    }
+
+    #[test]
     fn every_shipped_row_has_its_source_and_is_written_once() {
         let table = table();
         let mut seen = HashSet::new();
@@ -307,7 +328,7 @@ mod tests {
             assert!(row.source.starts_with("https://"), "{row:?}");
             assert!(row.via.is_empty() || row.via.starts_with("https://"), "{row:?}");
             assert!(midnight(&row.read_on).is_ok(), "{row:?}");
-            let key = (&row.provider, &row.model, &row.effective_from);
+            let key = (&row.provider, &row.model, &row.tier, &row.effective_from);
             assert!(seen.insert(key), "written twice: {row:?}");
         }
         assert!(seen.len() > 60, "{} rows", seen.len());
