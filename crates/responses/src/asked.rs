@@ -8,7 +8,6 @@ use kernel::{BatchId, RequestId, Timestamp};
 use crate::events::EventBody;
 
 /// A request for a response.
-#[derive(Debug)]
 pub struct Asked {
     /// The request's id, which is also its record's.
     pub id: RequestId,

@@ -9,43 +9,39 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::{Identified, Owner};
-use http::HeaderMap;
+use gateway::{Identified, Owner, Refusal};
 use kernel::{ResponseId, Scope, Timestamp};
 use serde_json::{Value, json};
 use store::{ResponseRow, ResponseStatus, StoreError};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 use wire::error::ErrorBody;
 use wire::responses::CreateRequest;
 
+use crate::Refused;
 use crate::asked::{Asked, Created, CreatedBody};
 use crate::engine::Responses;
 use crate::keep::Kept;
-use crate::live::{self, Live};
-use crate::run::{Call, Keeping, Run, fault};
-use crate::state::State;
-use crate::{Refused, state};
+use crate::live::Live;
+use crate::run::{Run, fault};
 
-/// How long a response waits for limits and providers before it has failed.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How long one that is not wanted any more may take to stop.
 const END: Duration = Duration::from_secs(2);
-/// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Rows that one look at the queue takes.
 const MOST_AT_ONCE: usize = 64;
+/// Responses that a node holds for each of its places: those beyond wait for limits.
+const WAITING_PER_PLACE: usize = 4;
 /// Rows of dead nodes that one look ends.
 const MOST_ORPHANS: u32 = 64;
 
 /// What is told of a response whose node is gone.
 const DIED: &str = "The node that was making this response died or lost its database.";
+/// What is told of a response whose node was stopped.
+const STOPPED: &str = "The node that was making this response was stopped.";
 
 /// A background response that this node is making.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) live: Arc<Live>,
-    scope: Scope,
+    pub(crate) scope: Scope,
 }
 
 impl Responses {
@@ -58,6 +54,9 @@ impl Responses {
     ) -> Result<Created, Refused> {
         if caller.retention().zero {
             return Err(Refused::zero_data_retention("a background response"));
+        }
+        if self.gateway.settler().stopping() {
+            return Err(Refusal::Stopping.into());
         }
         let (stream, original) = (request.stream, asked.body.clone());
         let mut run = Run::begin(self, caller, request, asked, None).await?;
@@ -91,23 +90,26 @@ impl Responses {
 
     /// Everything that a node does for background responses. Runs for ever; drop it to stop.
     pub async fn background(&self) {
-        let pause = self.config.lease() / 4;
+        tokio::join!(self.keep_leases(), self.keep_taking());
+    }
+
+    async fn keep_leases(&self) {
         loop {
-            if let Err(error) = self.look_after().await {
-                tracing::warn!(%error, "background responses wait until the database answers");
-            }
-            tokio::select! {
-                () = self.waiting.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+            tokio::time::sleep(self.config.lease() / 4).await;
+            let now = self.clock.now();
+            told("leases of background responses are not renewed", self.renew(now).await);
+            told("responses of dead nodes are not ended", self.bury(now).await);
         }
     }
 
-    async fn look_after(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        self.renew(now).await?;
-        self.bury(now).await?;
-        self.take(now).await
+    async fn keep_taking(&self) {
+        loop {
+            told("background responses wait", self.take(self.clock.now()).await);
+            tokio::select! {
+                () = self.waiting.notified() => {}
+                () = tokio::time::sleep(self.config.lease() / 4) => {}
+            }
+        }
     }
 
     /// Says that this node lives; what is not its own any more is given up.
@@ -130,12 +132,16 @@ impl Responses {
     /// Responses of nodes that died have failed.
     async fn bury(&self, now: Timestamp) -> Result<(), StoreError> {
         for row in self.store.response_orphans(now, MOST_ORPHANS).await? {
-            self.fail(&row, &fault("server_error", DIED), now).await?;
+            told(
+                "a dead node's response is not ended",
+                self.fail(&row, &fault("server_error", DIED), now).await,
+            );
         }
         Ok(())
     }
 
-    async fn fail(
+    /// Ends a response with an error.
+    pub(crate) async fn fail(
         &self,
         row: &ResponseRow,
         error: &ErrorBody,
@@ -149,157 +155,41 @@ impl Responses {
 
     /// Takes from the queue what there are places for.
     async fn take(&self, now: Timestamp) -> Result<(), StoreError> {
-        let free = self.places.available_permits().min(MOST_AT_ONCE);
-        if free == 0 || self.gateway.settler().stopping() {
+        // Those that wait for a limit have given their places back, but not their memory.
+        let most = self.config.background_concurrency.saturating_mul(WAITING_PER_PLACE);
+        let room = most.saturating_sub(self.lock().len()).min(MOST_AT_ONCE);
+        if self.gateway.settler().stopping() {
+            return Ok(());
+        }
+        let place = || Arc::clone(&self.places).try_acquire_owned().ok();
+        let mut places: Vec<_> = std::iter::from_fn(place).take(room).collect();
+        if places.is_empty() {
             return Ok(());
         }
         let until = now.plus(self.config.lease());
-        let most = u32::try_from(free).unwrap_or(u32::MAX);
+        let most = u32::try_from(places.len()).unwrap_or(u32::MAX);
         for row in self.store.response_claim(&self.node, until, now, most).await? {
-            let place = Arc::clone(&self.places).try_acquire_owned().ok();
-            self.start(row, place);
+            self.start(row, places.pop());
         }
         Ok(())
     }
 
-    /// Begins to make a response that this node holds.
-    fn start(&self, row: ResponseRow, place: Option<OwnedSemaphorePermit>) -> Arc<Live> {
-        let live = Arc::new(Live::default());
-        let (id, responses, events) = (row.id.clone(), self.clone(), Arc::clone(&live));
-        let scope = owner(&row).scope();
-        let mut running = self.lock();
-        tokio::spawn(async move {
-            let id = row.id.clone();
-            responses.make(row, &events).await;
-            events.close();
-            responses.lock().remove(&id);
-            drop(place);
-            // There may be more in the queue than there were places for.
-            responses.waiting.notify_one();
-        });
-        running.insert(id, Running { live: Arc::clone(&live), scope });
-        live
-    }
-
-    async fn make(&self, row: ResponseRow, live: &Arc<Live>) {
-        let mut log = row.streamed.then(|| Log::of(&row));
-        let made = tokio::select! {
-            made = self.try_make(&row, live, log.as_mut()) => made,
-            // Dropping the run hangs up on the provider.
-            () = live.stopped() => Ok(()),
-        };
-        if let Some(log) = &mut log {
-            self.write_down(live, log).await;
-        }
-        let Err(refused) = made else { return };
-        let failed = self.fail(&row, &refused.error(), self.clock.now()).await;
-        if let Err(error) = failed {
-            // Its lease runs out, and another look buries it.
-            tracing::warn!(id = %row.id, %error, "a background response's failure waits to be written down");
-        }
-    }
-
-    async fn try_make(
-        &self,
-        row: &ResponseRow,
-        live: &Arc<Live>,
-        log: Option<&mut Log>,
-    ) -> Result<(), Refused> {
-        let caller = self.gateway.on_behalf(&owner(row))?;
-        let scope = caller.scope();
-        let request = CreateRequest::parse(row.request.as_deref().unwrap_or_default())?;
-        let mut state = State::of(self, &scope, &request, &row.id, None).await?;
-        // The input has had its ids since it was queued.
-        state.input = state::read_items(&row.input);
-        let call = Call {
-            id: row.call.clone(),
-            arrived: self.clock.now(),
-            headers: HeaderMap::new(),
-            batch: None,
-        };
-        let id = row.id.clone();
-        let mut run =
-            Run::with(self, caller, request, call, id, row.created_at, state, Keeping::Finish)
-                .await?;
-        live.push(run.synthesis.queued());
-        let until = self.clock.now().plus(self.config.lease());
-        let body = ended(&row.body, "in_progress", None);
-        if !self.store.response_start(&row.id, &self.node, until, &body).await? {
-            // It was cancelled while it waited.
-            return Ok(());
-        }
-        self.open_patiently(&mut run).await?;
-        self.drive(run, live, log).await;
-        Ok(())
-    }
-
-    /// Opens a run, waiting where limits or providers ask for patience.
-    async fn open_patiently(&self, run: &mut Run) -> Result<(), Refused> {
-        let end = self.clock.now().plus(PATIENCE);
-        let mut pause = Duration::from_millis(250);
-        loop {
-            let refused = match run.open(true).await {
-                Ok(_opened) => return Ok(()),
-                Err(refused) => refused,
-            };
-            let Refused::Call(refusal) = &refused else { return Err(refused) };
-            let asked_to = refusal.retry_after();
-            let passing = asked_to.is_some() || matches!(refusal.status(), 429 | 502 | 503 | 504);
-            if !passing || self.clock.now() >= end || self.gateway.settler().stopping() {
-                return Err(refused);
-            }
-            tokio::time::sleep(asked_to.unwrap_or(pause).min(LONGEST_PAUSE)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            run.new_call();
-        }
-    }
-
-    /// Drives a run to its end; its events go to those who follow and, where the response was asked
-    /// for as a stream, into the log.
-    async fn drive(&self, mut run: Run, live: &Live, mut log: Option<&mut Log>) {
-        while let Some(events) = run.next().await {
-            live.push(events);
-            if let Some(log) = log.as_deref_mut().filter(|log| log.due <= Instant::now()) {
-                self.write_down(live, log).await;
-            }
-        }
-    }
-
-    /// Writes down what is new.
-    async fn write_down(&self, live: &Live, log: &mut Log) {
-        let new = live.from(log.place);
-        let (Some(first), Some(last)) = (new.first(), new.last()) else { return };
-        let (first, last) = (first.sequence_number, last.sequence_number);
-        let (chunk, store) = (live::write_chunk(&new), &self.store);
-        match store.response_event_append(&log.scope, &log.id, first, last, &chunk).await {
-            Ok(()) => log.place += new.len(),
-            // It was deleted meanwhile.
-            Err(StoreError::NotFound { .. }) => log.place = usize::MAX,
-            Err(error) => {
-                tracing::warn!(id = %log.id, %error, "events are written down at the next turn");
-            }
-        }
-        log.due = Instant::now() + live::WRITE;
-    }
-
-    /// Ends what this node is making in the background; what waits is left to others.
+    /// Ends what this node is making in the background; what it has not begun waits for another.
     pub async fn stop_background(&self) {
         let ours: Vec<(ResponseId, Running)> = self.lock().drain().collect();
-        let error = fault("server_error", "The node that was making this response was stopped.");
-        for (id, running) in ours {
-            let scope = running.scope.clone();
-            running.end().await;
+        ours.iter().for_each(|(_, running)| running.live.stop());
+        let closed = futures_util::future::join_all(ours.iter().map(|(_, one)| one.live.closed()));
+        let _ = tokio::time::timeout(END, closed).await;
+        let (begun, waiting): (Vec<_>, Vec<_>) =
+            ours.into_iter().partition(|(_, running)| running.live.was_asked());
+        let waiting: Vec<ResponseId> = waiting.into_iter().map(|(id, _)| id).collect();
+        told("responses that wait", self.store.response_release(&self.node, &waiting).await);
+        for (id, Running { scope, .. }) in begun {
             let failed = async {
                 let row = self.store.response_get(&scope, &id).await?;
-                // What had not begun waits for another node.
-                match row.status {
-                    ResponseStatus::InProgress => self.fail(&row, &error, self.clock.now()).await,
-                    _ => Ok(()),
-                }
+                self.fail(&row, &fault("server_error", STOPPED), self.clock.now()).await
             };
-            if let Err(error) = failed.await {
-                tracing::warn!(%id, %error, "a response that was cut off fails once its lease is over");
-            }
+            told("a response that was cut off", failed.await);
         }
     }
 
@@ -307,20 +197,6 @@ impl Responses {
         &self,
     ) -> std::sync::MutexGuard<'_, std::collections::HashMap<ResponseId, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The log of a response, and how far it is written.
-struct Log {
-    scope: Scope,
-    id: ResponseId,
-    place: usize,
-    due: Instant,
-}
-
-impl Log {
-    fn of(row: &ResponseRow) -> Self {
-        Self { scope: owner(row).scope(), id: row.id.clone(), place: 0, due: Instant::now() }
     }
 }
 
@@ -332,7 +208,14 @@ impl Running {
     }
 }
 
-fn owner(row: &ResponseRow) -> Owner {
+/// What fails here is tried again: by the next look, or once a lease is over.
+fn told(what: &str, done: Result<(), StoreError>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "{what}; it is tried again");
+    }
+}
+
+pub(crate) fn owner(row: &ResponseRow) -> Owner {
     Owner {
         organization: row.organization.clone(),
         project: row.project.clone(),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kernel::{FileId, Scope};
+use kernel::{FileId, ResponseId, Scope};
 use serde_json::Value;
 use store::{Sealer, StoreError};
 use wire::error::ErrorBody;
@@ -13,6 +13,11 @@ use wire::responses::{file_ids, inline_file};
 use crate::engine::Engine;
 use crate::state::{output_of, read_items, response_of};
 use crate::{Refused, opaque};
+
+/// Files that one request may name.
+const MOST_FILES: usize = 50;
+/// Responses that one request may refer to items of.
+const MOST_RESPONSES: usize = 100;
 
 /// Opens what was sealed, resolves references to items of the context itself, and puts files in
 /// the places of their ids.
@@ -24,12 +29,31 @@ pub(crate) async fn prepare(
 ) -> Result<Vec<Value>, Refused> {
     refer(engine, scope, &mut items).await?;
     opaque::open(sealer, &mut items)?;
+    let ids = file_ids(&items);
+    if ids.len() > MOST_FILES {
+        let message =
+            format!("A request may name {MOST_FILES} files; this one names {}.", ids.len());
+        return Err(ErrorBody::invalid_request(message).at("input").coded("too_many_files").into());
+    }
     let mut left = engine.config.max_inlined_bytes;
-    for id in file_ids(&items) {
-        let (name, url) = read_file(engine, scope, &id, &mut left).await?;
+    for id in ids {
+        let uses = items.iter().map(|item| uses_of(item, &id)).sum();
+        let (name, url) = read_file(engine, scope, &id, uses, &mut left).await?;
         inline_file(&mut items, &id, &name, &url);
     }
     Ok(items)
+}
+
+/// How often an item names a file, which is how often its bytes will be in the request.
+fn uses_of(value: &Value, id: &str) -> u64 {
+    match value {
+        Value::Object(fields) => {
+            let named = fields.get("file_id").and_then(Value::as_str) == Some(id);
+            u64::from(named) + fields.values().map(|value| uses_of(value, id)).sum::<u64>()
+        }
+        Value::Array(values) => values.iter().map(|value| uses_of(value, id)).sum(),
+        _ => 0,
+    }
 }
 
 /// An `item_reference` means an item of the context, or of a response that was kept.
@@ -38,10 +62,14 @@ async fn refer(engine: &Engine, scope: &Scope, items: &mut Vec<Value>) -> Result
         return Ok(());
     }
     let mut known: HashMap<String, Value> = by_id(items.iter().filter(|item| !is_reference(item)));
+    let mut asked: HashSet<ResponseId> = HashSet::new();
     for item in items.iter().filter(|item| is_reference(item)) {
         let id = id_of(item);
         let response = response_of(id).filter(|_| !known.contains_key(id));
         let Some(response) = response else { continue };
+        if asked.len() == MOST_RESPONSES || !asked.insert(response.clone()) {
+            continue;
+        }
         match engine.store.response_get(scope, &response).await {
             Ok(row) => {
                 let kept = [read_items(&row.input), output_of(&row.body)].concat();
@@ -90,6 +118,7 @@ async fn read_file(
     engine: &Engine,
     scope: &Scope,
     id: &str,
+    uses: u64,
     left: &mut u64,
 ) -> Result<(String, String), Refused> {
     let file = engine.files.get(scope, &FileId::from(id)).await.map_err(|error| match error {
@@ -97,7 +126,7 @@ async fn read_file(
         error => error.into(),
     })?;
     let size = file.bytes;
-    *left = left.checked_sub(size).ok_or_else(|| {
+    *left = left.checked_sub(size.saturating_mul(uses)).ok_or_else(|| {
         let message = format!(
             "The files that this request names have more than {} bytes in all. Send fewer or \
              smaller ones.",

@@ -1,10 +1,15 @@
 //! Writes responses into the store, many at a time: one commit is one flush of the disk, so those
 //! that come while it lasts wait for the next one together.
 
+use std::time::Duration;
+
 use kernel::Timestamp;
 use store::{Lease, NewItem, ResponseRow, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
+/// How long a database that does not answer holds up who waits.
+const PATIENCE: Duration = Duration::from_secs(6);
 /// Rows of one commit.
 const MOST_ROWS: usize = 128;
 /// Rows that wait for a commit.
@@ -38,8 +43,12 @@ impl Keeper {
     pub(crate) async fn keep(&self, kept: Kept) -> Result<(), StoreError> {
         let (told, done) = oneshot::channel();
         let gone = || StoreError::Unavailable { reason: "the node is stopping".to_owned() };
-        self.waiting.send((kept, told)).await.map_err(|_| gone())?;
-        done.await.map_err(|_| gone())?
+        let kept = async {
+            self.waiting.send((kept, told)).await.map_err(|_| gone())?;
+            done.await.map_err(|_| gone())?
+        };
+        let late = || StoreError::Unavailable { reason: "it did not answer in time".to_owned() };
+        timeout(PATIENCE, kept).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
@@ -58,20 +67,43 @@ async fn write_together(store: &Store, node: &str, waiting: Vec<Waiting>) {
     let lease = until.map(|until| Lease { node, until });
     let (rows, told): (Vec<_>, Vec<_>) =
         waiting.into_iter().map(|(kept, told)| ((kept.row, kept.items), told)).unzip();
-    let alone = match rows.len() {
-        0 => return,
-        count => count == 1,
+    let written = match rows.as_slice() {
+        [] => return,
+        rows => store.response_insert_all(rows, lease).await,
     };
-    let written = store.response_insert_all(&rows, lease).await;
-    if written.is_ok() || alone {
-        let mut written = Some(written);
-        for told in told {
-            // Whoever waited may have gone.
-            let _ = told.send(written.take().unwrap_or(Ok(())));
+    match written {
+        Ok(()) => told.into_iter().for_each(|told| tell(told, Ok(()))),
+        Err(StoreError::Unavailable { reason }) => {
+            for told in told {
+                tell(told, Err(StoreError::Unavailable { reason: reason.clone() }));
+            }
         }
-        return;
+        // One of them cannot be written; the others still are.
+        Err(_) => {
+            for (row, told) in rows.into_iter().zip(told) {
+                tell(told, write_alone(store, row, lease).await);
+            }
+        }
     }
-    for (row, told) in rows.into_iter().zip(told) {
-        let _ = told.send(store.response_insert_all(&[row], lease).await);
+}
+
+async fn write_alone(
+    store: &Store,
+    mut row: (ResponseRow, Vec<NewItem>),
+    lease: Option<Lease<'_>>,
+) -> Result<(), StoreError> {
+    match store.response_insert_all(std::slice::from_ref(&row), lease).await {
+        Err(StoreError::NotFound { what: "conversation", .. }) => {
+            // It was deleted meanwhile; the response itself is kept.
+            row.0.conversation = None;
+            row.1.clear();
+            store.response_insert_all(&[row], lease).await
+        }
+        written => written,
     }
+}
+
+/// Whoever waited may have gone.
+fn tell(told: oneshot::Sender<Result<(), StoreError>>, written: Result<(), StoreError>) {
+    let _ = told.send(written);
 }

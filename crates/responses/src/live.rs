@@ -2,14 +2,17 @@
 //! from any place and on any node.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream;
 use kernel::{ResponseId, Scope};
 use serde_json::{Value, json};
-use store::{ResponseRow, StoreError};
+use store::{EventChunk, ResponseRow, Store, StoreError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use wire::responses::Event;
 
 use crate::engine::Responses;
@@ -17,8 +20,10 @@ use crate::events::{self, EventBody};
 
 /// How often a follower looks whether another node wrote something down.
 const LOOK: Duration = Duration::from_millis(200);
+/// How often somebody who waits long looks.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 /// How often what is new is written down.
-pub(crate) const WRITE: Duration = Duration::from_millis(150);
+const WRITE: Duration = Duration::from_millis(150);
 
 /// The events of a response that this node is making.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub(crate) struct Live {
     seen: watch::Sender<(usize, bool)>,
     /// Whether the response is not wanted any more.
     unwanted: watch::Sender<bool>,
+    /// Whether its call was made.
+    was_asked: AtomicBool,
 }
 
 impl Default for Live {
@@ -36,6 +43,7 @@ impl Default for Live {
             events: Mutex::default(),
             seen: watch::Sender::new((0, false)),
             unwanted: watch::Sender::new(false),
+            was_asked: AtomicBool::new(false),
         }
     }
 }
@@ -53,6 +61,16 @@ impl Live {
     /// No more will come.
     pub(crate) fn close(&self) {
         self.seen.send_modify(|seen| seen.1 = true);
+    }
+
+    /// Whether the call is made now: then nobody else can make the response any more.
+    pub(crate) fn asked(&self, made: bool) {
+        self.was_asked.store(made, Ordering::Release);
+    }
+
+    /// Whether the call was made.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.was_asked.load(Ordering::Acquire)
     }
 
     /// The response is not wanted any more.
@@ -130,30 +148,23 @@ impl Responses {
         scope: Scope,
         after: Option<u64>,
     ) -> EventBody {
-        let state = Some((self.clone(), scope, id, after, VecDeque::new()));
-        events::body(stream::unfold(state, |state| async {
-            let (responses, scope, id, mut after, mut ready) = state?;
-            loop {
-                if let Some(event) = ready.pop_front() {
-                    let event: Event = event;
-                    after = Some(event.sequence_number);
-                    let last = event.is_terminal();
-                    let piece = events::sent(&[event]);
-                    let next = (!last).then_some((responses, scope, id, after, ready));
-                    return Some((piece, next));
-                }
-                // The row first: what was written before it was over is then seen.
-                let over = responses.is_over(&scope, &id).await.ok()?;
-                ready.extend(responses.stored_events(&scope, &id, after).await.ok()?);
-                if !ready.is_empty() {
-                    continue;
-                }
-                if over {
-                    let last = responses.last_event(&scope, &id, after).await?;
-                    return Some((events::sent(&[last]), None));
-                }
-                tokio::time::sleep(LOOK).await;
-            }
+        let following = Following {
+            responses: self.clone(),
+            id,
+            scope,
+            after,
+            ready: VecDeque::new(),
+            pause: LOOK,
+        };
+        events::body(stream::unfold(Some(following), |following| async {
+            let mut following = following?;
+            let event = match following.next().await {
+                Some(event) => event,
+                // It said its last word before the place that was asked for.
+                None => return Some((Bytes::from_static(wire::sse::DONE), None)),
+            };
+            let next = (!event.is_terminal()).then_some(following);
+            Some((events::sent(&[event]), next))
         }))
     }
 
@@ -168,10 +179,6 @@ impl Responses {
         let events = chunks.iter().flat_map(|chunk| read_chunk(&chunk.events));
         let is_new = |event: &Event| after.is_none_or(|after| event.sequence_number > after);
         Ok(events.filter(is_new).collect())
-    }
-
-    async fn is_over(&self, scope: &Scope, id: &ResponseId) -> Result<bool, StoreError> {
-        Ok(self.store.response_get(scope, id).await?.status.is_final())
     }
 
     /// The last event of a response whose log has none: its node died, or it was cancelled.
@@ -197,28 +204,126 @@ impl Responses {
     }
 }
 
-impl Responses {
-    /// The row of a response that is about to be over.
-    async fn row_when_over(&self, scope: &Scope, id: &ResponseId) -> Option<ResponseRow> {
+/// Who follows by the log.
+struct Following {
+    responses: Responses,
+    id: ResponseId,
+    scope: Scope,
+    after: Option<u64>,
+    ready: VecDeque<Event>,
+    pause: Duration,
+}
+
+impl Following {
+    /// The next event; none where the last one came before the place that was asked for, or the
+    /// response is gone.
+    async fn next(&mut self) -> Option<Event> {
         loop {
-            let row = self.store.response_get(scope, id).await.ok()?;
-            if row.status.is_final() {
-                return Some(row);
+            if let Some(event) = self.ready.pop_front() {
+                self.after = Some(event.sequence_number);
+                self.pause = LOOK;
+                return Some(event);
             }
-            // Whoever ends it writes that down in a moment; if nobody does, its lease runs out.
-            tokio::time::sleep(LOOK).await;
+            match self.look().await {
+                Ok(true) => return self.last().await,
+                Ok(false) if !self.ready.is_empty() => {}
+                Err(StoreError::NotFound { .. }) => return None,
+                // Nothing new, or the database is away.
+                Ok(false) | Err(_) => {
+                    tokio::time::sleep(self.pause).await;
+                    self.pause = (self.pause * 2).min(LONGEST_LOOK);
+                }
+            }
+        }
+    }
+
+    /// Looks for new events; true if there are none, and there will be none.
+    async fn look(&mut self) -> Result<bool, StoreError> {
+        let Self { responses, id, scope, after, .. } = self;
+        // The status first: what was written before it was over is then seen.
+        let status = responses.store.response_status(scope, id).await?;
+        self.ready.extend(responses.stored_events(scope, id, *after).await?);
+        Ok(status.is_final() && self.ready.is_empty())
+    }
+
+    /// The end of a response whose log has none: its node died, or it was cancelled.
+    async fn last(&self) -> Option<Event> {
+        let Self { responses, id, scope, after, .. } = self;
+        let all = responses.stored_events(scope, id, None).await.ok()?;
+        if all.last().is_some_and(Event::is_terminal) {
+            return None;
+        }
+        responses.last_event(scope, id, *after).await
+    }
+}
+
+/// The log of a response that a node is making, and how far it is written.
+pub(crate) struct Log {
+    pub(crate) live: Arc<Live>,
+    pub(crate) scope: Scope,
+    pub(crate) id: ResponseId,
+    place: usize,
+    pub(crate) due: Instant,
+}
+
+impl Log {
+    /// An empty one.
+    pub(crate) fn new(live: Arc<Live>, scope: Scope, id: ResponseId) -> Self {
+        Self { live, scope, id, place: 0, due: Instant::now() }
+    }
+
+    /// What is not written yet, with these events that come after it.
+    pub(crate) fn tail(&self, last: &[Event]) -> Option<EventChunk> {
+        let mut unwritten = self.live.from(self.place);
+        unwritten.extend(last.iter().cloned().map(Arc::new));
+        chunk(&unwritten)
+    }
+
+    /// Everything is written, and what is still to come, too.
+    pub(crate) fn is_complete(&mut self) {
+        self.place = usize::MAX;
+    }
+
+    /// Writes down what is new.
+    pub(crate) async fn write(&mut self, store: &Store) {
+        self.due = Instant::now() + WRITE;
+        let new = self.live.from(self.place);
+        let Some(EventChunk { first, last, events }) = chunk(&new) else { return };
+        match store.response_event_append(&self.scope, &self.id, first, last, &events).await {
+            // A run that is there already was written, though nobody heard of it.
+            Ok(()) | Err(StoreError::Conflict { .. }) => self.place += new.len(),
+            // The response was deleted.
+            Err(StoreError::NotFound { .. }) => self.is_complete(),
+            Err(error) => {
+                tracing::warn!(id = %self.id, %error, "events are written down at the next turn");
+            }
         }
     }
 }
 
-/// Events as a chunk of the log holds them: a line each.
-pub(crate) fn write_chunk(events: &[Arc<Event>]) -> Vec<u8> {
-    let mut chunk = Vec::new();
-    for event in events {
-        chunk.extend_from_slice(&event.to_json());
-        chunk.push(b'\n');
+impl Responses {
+    /// The row of a response that is about to be over.
+    async fn row_when_over(&self, scope: &Scope, id: &ResponseId) -> Option<ResponseRow> {
+        loop {
+            match self.store.response_get(scope, id).await {
+                Ok(row) if row.status.is_final() => return Some(row),
+                Err(StoreError::NotFound { .. }) => return None,
+                // Whoever ends it writes that down in a moment; if nobody does, its lease runs out.
+                Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
     }
-    chunk
+}
+
+/// Events as a run of the log holds them: a line each.
+fn chunk(events: &[Arc<Event>]) -> Option<EventChunk> {
+    let (first, last) = (events.first()?.sequence_number, events.last()?.sequence_number);
+    let mut lines = Vec::new();
+    for event in events {
+        lines.extend_from_slice(&event.to_json());
+        lines.push(b'\n');
+    }
+    Some(EventChunk { first, last, events: lines })
 }
 
 fn read_chunk(chunk: &[u8]) -> Vec<Event> {

@@ -12,13 +12,14 @@ use gateway::{Identified, Inbound, Refusal, ReplyBody, tokenizer};
 use http::HeaderMap;
 use kernel::{BatchId, Operation, RequestId, ResponseId, Scope, Timestamp, Usage};
 use serde_json::Value;
-use store::{NewItem, ResponseRow, ResponseStatus, Sealer};
+use store::{ResponseStatus, Sealer};
 use wire::error::ErrorBody;
 use wire::responses::{CreateRequest, Ending, Event, Opening, Source, Synthesis};
 
 use crate::asked::Asked;
 use crate::engine::{Engine, Responses};
-use crate::keep::Kept;
+use crate::keeping::Keeping;
+use crate::live::Log;
 use crate::shorten::{is_too_long, shorten};
 use crate::socket::Memory;
 use crate::state::State;
@@ -32,21 +33,23 @@ pub(crate) struct Run {
     pub(crate) request: CreateRequest,
     pub(crate) id: ResponseId,
     pub(crate) state: State,
-    call: Call,
-    created_at: Timestamp,
+    pub(crate) call: Call,
+    pub(crate) created_at: Timestamp,
     sealer: Sealer,
     /// What the model is given to read.
     pub(crate) items: Vec<Value>,
     pub(crate) synthesis: Synthesis,
-    upstream: Option<Upstream>,
+    pub(crate) upstream: Option<Upstream>,
     /// Whether the provider sees to it that the answer fits a schema.
     pub(crate) enforced: bool,
-    keeping: Keeping,
-    phase: Phase,
+    pub(crate) keeping: Keeping,
+    pub(crate) phase: Phase,
+    /// The log that a background stream is written down in.
+    pub(crate) log: Option<Log>,
 }
 
 /// The call that a run makes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) id: RequestId,
     pub(crate) arrived: Timestamp,
@@ -54,23 +57,21 @@ pub(crate) struct Call {
     pub(crate) batch: Option<BatchId>,
 }
 
-/// What becomes of the response in the store.
+/// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    /// Nothing of it is kept.
-    Nothing,
-    /// A row is made when it is over.
-    Insert,
-    /// Its row is there and is finished.
-    Finish,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(crate) enum Phase {
     New,
     Open,
     Begun,
     Over,
+}
+
+/// What came of reading on.
+pub(crate) enum Step {
+    /// Events.
+    Events(Vec<Event>),
+    /// The last events before the end, and how it ends.
+    End(Vec<Event>, Ending),
 }
 
 /// What the head of an answer says.
@@ -114,8 +115,10 @@ impl Run {
         keeping: Keeping,
     ) -> Result<Self, Refused> {
         let engine = Arc::clone(responses.engine());
-        // It is claimed for the response, not for the call.
-        call.headers.remove("idempotency-key");
+        // The key is claimed for the response, not for the call; credentials have done their work.
+        for name in ["idempotency-key", "authorization", "x-api-key", "api-key", "cookie"] {
+            call.headers.remove(name);
+        }
         let scope = caller.scope();
         let sealer = engine.store.sealer(&caller.owner().project).await?;
         let items = context::prepare(&engine, &scope, &sealer, state.whole()).await?;
@@ -145,6 +148,7 @@ impl Run {
             enforced: false,
             keeping,
             phase: Phase::New,
+            log: None,
         })
     }
 
@@ -181,9 +185,12 @@ impl Run {
         stream: bool,
         id: RequestId,
     ) -> impl Future<Output = Result<gateway::Reply, Refusal>> + Send + use<> {
+        // A repair has all of its time before it.
+        let first = id == self.call.id;
+        let arrived = if first { self.call.arrived } else { self.engine.clock.now() };
         let inbound = Inbound {
             id,
-            arrived: self.call.arrived,
+            arrived,
             operation: Operation::Responses,
             headers: self.call.headers.clone(),
             body: Bytes::from(self.request.upstream(items, stream)),
@@ -219,38 +226,48 @@ impl Run {
 
     /// The next events; none after the last.
     pub(crate) async fn next(&mut self) -> Option<Vec<Event>> {
+        match self.step().await? {
+            Step::Events(events) => Some(events),
+            Step::End(mut events, ending) => {
+                events.extend(self.over(ending).await);
+                Some(events)
+            }
+        }
+    }
+
+    /// Reads what comes next. Dropping this loses nothing that was read, unlike dropping
+    /// [`over`](Self::over), which must come to its end.
+    pub(crate) async fn step(&mut self) -> Option<Step> {
         match self.phase {
             Phase::New | Phase::Over => return None,
             Phase::Open => {
                 self.phase = Phase::Begun;
-                return Some(self.synthesis.begin());
+                return Some(Step::Events(self.synthesis.begin()));
             }
             Phase::Begun => {}
         }
-        let ending = loop {
-            let Some(upstream) = &mut self.upstream else { break Ending::Failed(lost()) };
+        loop {
+            let Some(upstream) = &mut self.upstream else {
+                return Some(Step::End(Vec::new(), Ending::Failed(lost())));
+            };
             let source = upstream.source;
-            let Some(piece) = upstream.events().await else { break self.as_said() };
+            let Some(piece) = upstream.events().await else {
+                return Some(Step::End(Vec::new(), self.as_said()));
+            };
             let mut events = Vec::new();
             for raw in piece {
                 match self.synthesis.read(source, &raw) {
                     Ok(read) => events.extend(read),
-                    Err(_bad) => {
-                        events.extend(self.over(Ending::Failed(not_understood())).await);
-                        return Some(events);
-                    }
+                    Err(_bad) => return Some(Step::End(events, Ending::Failed(not_understood()))),
                 }
             }
             if self.synthesis.upstream_done() || self.synthesis.upstream_error().is_some() {
-                let ending = self.as_said();
-                events.extend(self.over(ending).await);
-                return Some(events);
+                return Some(Step::End(events, self.as_said()));
             }
             if !events.is_empty() {
-                return Some(events);
+                return Some(Step::Events(events));
             }
-        };
-        Some(self.over(ending).await)
+        }
     }
 
     /// How the upstream's stream ended by its own word.
@@ -278,7 +295,7 @@ impl Run {
         }
         let mut events = self.synthesis.conclude(ending, self.engine.clock.now().as_secs());
         self.phase = Phase::Over;
-        match self.keep().await {
+        match self.keep(&events).await {
             Ok(true) => {}
             // Somebody else has ended it, and says how.
             Ok(false) => events.retain(|event| !event.is_terminal()),
@@ -313,66 +330,6 @@ impl Run {
         whole
     }
 
-    /// Keeps the response. False: its row was ended by somebody else.
-    async fn keep(&mut self) -> Result<bool, store::StoreError> {
-        let response = self.response();
-        let row = match self.keeping {
-            Keeping::Nothing => return Ok(true),
-            Keeping::Insert => self.row(&response, None),
-            Keeping::Finish => {
-                let (items, now) = (self.new_items(), self.engine.clock.now());
-                let (scope, status) = (self.caller.scope(), status_of(&response));
-                let body = response.to_string().into_bytes();
-                let store = &self.engine.store;
-                return store
-                    .response_finish(&scope, &self.id, status, Some(now), &body, &items)
-                    .await;
-            }
-        };
-        let kept = Kept { row, items: self.new_items(), lease: None };
-        self.engine.keeper.keep(kept).await.map(|()| true)
-    }
-
-    /// The row of this response.
-    pub(crate) fn row(&self, response: &Value, request: Option<Vec<u8>>) -> ResponseRow {
-        let owner = self.caller.owner();
-        let status = status_of(response);
-        ResponseRow {
-            id: self.id.clone(),
-            organization: owner.organization.clone(),
-            project: owner.project.clone(),
-            api_key: owner.key.clone(),
-            service_account: owner.service_account.clone(),
-            call: self.call.id.clone(),
-            created_at: self.created_at,
-            completed_at: status.is_final().then(|| self.engine.clock.now()),
-            model: self.request.model.clone(),
-            status,
-            background: self.request.background,
-            streamed: self.request.stream,
-            previous: self.state.previous.clone(),
-            conversation: self.state.conversation.clone(),
-            input: Value::Array(self.state.input.clone()).to_string().into_bytes(),
-            body: response.to_string().into_bytes(),
-            request,
-        }
-    }
-
-    /// What its conversation gets.
-    fn new_items(&self) -> Vec<NewItem> {
-        if self.state.conversation.is_none() {
-            return Vec::new();
-        }
-        let output = self.synthesis.output();
-        let items = self.state.input.iter().chain(&output);
-        items
-            .filter_map(|item| {
-                let id = item.get("id")?.as_str()?.to_owned();
-                Some(NewItem { id, body: item.to_string().into_bytes() })
-            })
-            .collect()
-    }
-
     /// Tokens, counted here.
     fn counted(&self) -> Usage {
         let (model, body) = (&self.request.model, self.request.upstream(&self.items, false));
@@ -391,28 +348,6 @@ impl Run {
 
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.sealer
-    }
-}
-
-impl Drop for Run {
-    /// The client hung up in the middle: what there is is kept, as cancelled.
-    fn drop(&mut self) {
-        if self.phase != Phase::Begun || self.keeping != Keeping::Insert {
-            return;
-        }
-        // Closes the provider's connection and settles the call first.
-        self.upstream = None;
-        self.synthesis.conclude(Ending::Cancelled, self.engine.clock.now().as_secs());
-        let row = self.row(&self.response(), None);
-        let kept = Kept { row, items: Vec::new(), lease: None };
-        let engine = Arc::clone(&self.engine);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(error) = engine.keeper.keep(kept).await {
-                    tracing::warn!(%error, "a response that was hung up on could not be kept");
-                }
-            });
-        }
     }
 }
 

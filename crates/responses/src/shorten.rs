@@ -23,7 +23,8 @@ pub(crate) fn is_too_long(refusal: &Refusal) -> bool {
 /// dropped any more.
 pub(crate) fn shorten(items: &mut Vec<Value>) -> bool {
     let droppable: Vec<usize> = {
-        let newest = items.len().saturating_sub(1);
+        let asks = |item: &Value| text(item, "role") == Some("user");
+        let newest = items.iter().rposition(asks).unwrap_or(items.len().saturating_sub(1));
         let kept = |item: &Value| matches!(text(item, "role"), Some("system" | "developer"));
         let places = items.iter().enumerate();
         places.filter(|(at, item)| *at < newest && !kept(item)).map(|(at, _)| at).collect()

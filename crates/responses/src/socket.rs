@@ -20,30 +20,40 @@ use crate::asked::Asked;
 use crate::engine::Responses;
 use crate::run::Run;
 
-/// Responses that a connection remembers.
-const REMEMBERED: usize = 16;
+/// Responses that a connection remembers: the last of each lane, and a few to fork from.
+const REMEMBERED: usize = 12;
 /// Lanes of one connection.
 const MOST_LANES: usize = 8;
 /// The longest `stream_id`.
 const LONGEST_LANE: usize = 256;
 
 /// What a connection remembers: the whole context after each of its last responses.
-#[derive(Debug, Default)]
-pub struct Memory(Mutex<VecDeque<(String, Vec<Value>)>>);
+#[derive(Default)]
+pub struct Memory(Mutex<VecDeque<(String, Remembered)>>);
+
+/// A response that a connection remembers.
+#[derive(Clone)]
+pub(crate) struct Remembered {
+    /// What it stands on and said.
+    pub(crate) context: Arc<[Value]>,
+    /// Whether the store has it, too.
+    pub(crate) kept: bool,
+}
 
 impl Memory {
     /// What the response of this id stands on and said.
-    pub(crate) fn context(&self, id: &str) -> Option<Vec<Value>> {
+    pub(crate) fn context(&self, id: &str) -> Option<Remembered> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memory.iter().find(|(known, _)| known == id).map(|(_, context)| context.clone())
     }
 
-    fn remember(&self, id: String, context: Vec<Value>) {
+    fn remember(&self, id: String, context: Vec<Value>, kept: bool) {
+        let remembered = Remembered { context: context.into(), kept };
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.len() == REMEMBERED {
             memory.pop_front();
         }
-        memory.push_back((id, context));
+        memory.push_back((id, remembered));
     }
 
     fn forget(&self, id: &str) {
@@ -90,7 +100,10 @@ enum TurnState {
 impl Responses {
     /// A connection of this caller, whose key is looked at again at every turn.
     pub fn connect(&self, caller: &Identified, mut headers: HeaderMap) -> Connection {
-        headers.remove("idempotency-key");
+        // Credentials have done their work.
+        for name in ["authorization", "x-api-key", "api-key", "cookie", "idempotency-key"] {
+            headers.remove(name);
+        }
         Connection {
             responses: self.clone(),
             owner: caller.owner().clone(),
@@ -160,6 +173,13 @@ impl Connection {
                 .at("stream_id")
                 .coded("websocket_stream_limit_reached");
         Bytes::from(socket_error(400, &error))
+    }
+
+    /// What a client hears whose lane has too many requests waiting.
+    pub fn too_many_waiting() -> Bytes {
+        let message = "Too many requests wait for their turn on this stream. Wait for an answer.";
+        let error = ErrorBody::invalid_request(message).coded("websocket_queue_full");
+        Bytes::from(socket_error(429, &error))
     }
 
     /// How long the connection may still last.
@@ -256,7 +276,8 @@ impl Turn {
         let response = run.response();
         match response.get("status").and_then(Value::as_str) {
             Some("completed" | "incomplete") => {
-                memory.remember(run.id.as_str().to_owned(), run.context_after());
+                let kept = response.get("store") == Some(&Value::Bool(true));
+                memory.remember(run.id.as_str().to_owned(), run.context_after(), kept);
             }
             _ => {
                 if let Some(previous) = &run.state.previous {

@@ -1,6 +1,8 @@
 //! The context of a response: what came before its own input, from the store or from the memory of
 //! a connection.
 
+use std::collections::HashSet;
+
 use kernel::{ConversationId, ResponseId, Scope};
 use serde_json::Value;
 use store::{ResponseRow, StoreError};
@@ -15,7 +17,7 @@ use crate::socket::Memory;
 const LONGEST_CHAIN: u32 = 10_000;
 
 /// What a response stands on.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     /// The items before its own, as they were stored.
     pub(crate) before: Vec<Value>,
@@ -23,6 +25,8 @@ pub(crate) struct State {
     pub(crate) input: Vec<Value>,
     /// The response before it.
     pub(crate) previous: Option<ResponseId>,
+    /// Whether the response before it was not kept: only its connection remembers it.
+    pub(crate) only_remembered: bool,
     /// The conversation that it is in.
     pub(crate) conversation: Option<ConversationId>,
 }
@@ -40,7 +44,10 @@ impl State {
         wire::responses::with_ids(&mut state.input, &mut |prefix| engine.item_id(prefix, id));
         if let Some(id) = request.previous_response_id.as_deref() {
             state.before = match memory.and_then(|memory| memory.context(id)) {
-                Some(remembered) => remembered,
+                Some(remembered) => {
+                    state.only_remembered = !remembered.kept;
+                    remembered.context.to_vec()
+                }
                 None => engine.chain(scope, &id.into()).await?,
             };
             state.previous = Some(id.into());
@@ -48,8 +55,34 @@ impl State {
             let id = ConversationId::from(id);
             state.before = engine.conversation(scope, &id).await?;
             state.conversation = Some(id);
+            state.refuse_known_items()?;
         }
         Ok(state)
+    }
+
+    /// An item can be in a conversation once.
+    fn refuse_known_items(&self) -> Result<(), Refused> {
+        let mut known: HashSet<&str> = self.before.iter().filter_map(id_of).collect();
+        for (place, item) in self.input.iter().enumerate() {
+            let is_reference = item.get("type").and_then(Value::as_str) == Some("item_reference");
+            let Some(id) = id_of(item).filter(|_| !is_reference) else { continue };
+            if !known.insert(id) {
+                let id: String = id.chars().take(100).collect();
+                let message = format!(
+                    "An item with id '{id}' is already in the conversation. Leave its id out, or \
+                     the item itself."
+                );
+                return Err(ErrorBody::invalid_request(message)
+                    .at(format!("input[{place}].id"))
+                    .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The input as it is kept: with what came before, where nothing else keeps that.
+    pub(crate) fn kept_input(&self) -> Vec<Value> {
+        if self.only_remembered { self.whole() } else { self.input.clone() }
     }
 
     /// Everything that the model is to read.
@@ -63,6 +96,10 @@ pub(crate) fn response_of(item: &str) -> Option<ResponseId> {
     let (_, unique) = item.split_once('_')?;
     let unique = unique.get(..32).filter(|_| unique.len() == 40)?;
     Some(format!("{}{unique}", ResponseId::PREFIX).into())
+}
+
+fn id_of(item: &Value) -> Option<&str> {
+    item.get("id")?.as_str()
 }
 
 impl Engine {

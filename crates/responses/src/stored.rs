@@ -20,7 +20,14 @@ impl Responses {
     /// # Errors
     /// 404 for what is not there, was not kept, or is another project's.
     pub async fn retrieve(&self, caller: &Identified, id: &str) -> Result<Bytes, Refused> {
-        Ok(Bytes::from(self.row(&caller.scope(), id).await?.body))
+        let row = self.row(&caller.scope(), id).await?;
+        Ok(Bytes::from(match row.status {
+            // It may have been given back to the queue.
+            ResponseStatus::Queued | ResponseStatus::InProgress => {
+                ended(&row.body, row.status.as_str(), None)
+            }
+            _ => row.body,
+        }))
     }
 
     /// `GET /v1/responses/{id}?stream=true`: the events of a background response from a place on,

@@ -12,7 +12,7 @@ use crate::columns::{Columns, to_micros, without_nul};
 use crate::conversation_item::{append, seal_items};
 use crate::redact::debug_only;
 use crate::scope::{check_owner, one_project, project_of};
-use crate::{NewItem, Sealer, Store, StoreError};
+use crate::{EventChunk, NewItem, Sealer, Store, StoreError, response_event};
 
 /// How far a response is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -170,6 +170,15 @@ impl Store {
         response(&row, &self.sealer(&row.text("project_id")?.into()).await?)
     }
 
+    /// How far a response is, without opening what it holds.
+    pub async fn response_status(
+        &self,
+        scope: &Scope,
+        id: &ResponseId,
+    ) -> Result<ResponseStatus, StoreError> {
+        find(&mut *self.read().await?, scope, id).await?.word("status")
+    }
+
     /// Deletes a response with its events.
     pub async fn response_delete(&self, scope: &Scope, id: &ResponseId) -> Result<(), StoreError> {
         let mut write = self.write().await?;
@@ -240,6 +249,22 @@ impl Store {
         body: &[u8],
         items: &[NewItem],
     ) -> Result<bool, StoreError> {
+        self.response_conclude(scope, id, status, completed_at, body, items, None).await
+    }
+
+    /// As [`Store::response_finish`], with the last run of its events in the same transaction: who
+    /// sees that it is over finds its log complete.
+    #[expect(clippy::too_many_arguments, reason = "all of it is one change")]
+    pub async fn response_conclude(
+        &self,
+        scope: &Scope,
+        id: &ResponseId,
+        status: ResponseStatus,
+        completed_at: Option<Timestamp>,
+        body: &[u8],
+        items: &[NewItem],
+        last: Option<&EventChunk>,
+    ) -> Result<bool, StoreError> {
         let project = one_project(scope, "a response")?;
         let row = find(&mut *self.read().await?, scope, id).await?;
         if row.word::<ResponseStatus>("status")?.is_final() {
@@ -252,6 +277,7 @@ impl Store {
             Some(conversation) => seal_items(&sealer, conversation, items)?,
             None => Vec::new(),
         };
+        let last = last.map(|run| response_event::seal(&sealer, id, run)).transpose()?;
         let now = self.now();
         let mut write = self.write().await?;
         let ended = sqlx::query(
@@ -270,6 +296,9 @@ impl Store {
         }
         if let (Some(conversation), false) = (&conversation, appended.is_empty()) {
             append(write.connection(), project, conversation, appended, now).await?;
+        }
+        if let Some(last) = last {
+            last.insert(write.connection(), scope, project).await?;
         }
         write.commit().await?;
         Ok(true)

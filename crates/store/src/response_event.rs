@@ -1,13 +1,14 @@
 //! The event log of a response, for clients that come back to its stream.
 
-use kernel::{ResponseId, Scope};
+use kernel::{ProjectId, ResponseId, Scope};
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, to_number};
 use crate::redact::debug_only;
 use crate::response::find;
 use crate::scope::one_project;
-use crate::{Store, StoreError};
+use crate::{Sealer, Store, StoreError};
 
 /// A run of events as it was written.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,34 +39,11 @@ impl Store {
         events: &[u8],
     ) -> Result<(), StoreError> {
         let project = one_project(scope, "a response's events")?;
-        let sealed = self.seal_for(project, TABLE, "events", &place(id, first), events).await?;
+        let sealer = self.sealer(project).await?;
+        let run = EventChunk { first, last, events: events.to_vec() };
+        let run = seal(&sealer, id, &run)?;
         let mut write = self.write().await?;
-        let appended = sqlx::query(
-            "INSERT INTO response_event (response_id, first_number, last_number, events)
-             SELECT id, $1, $2, $3 FROM response
-             WHERE id = $4 AND organization_id = $5 AND project_id = $6",
-        )
-        .bind(to_number(first))
-        .bind(to_number(last))
-        .bind(sealed)
-        .bind(id.as_str())
-        .bind(scope.organization.as_str())
-        .bind(project.as_str())
-        .execute(write.connection())
-        .await
-        .map_err(|error| match error {
-            // It was deleted while this waited.
-            sqlx::Error::Database(error) if error.is_foreign_key_violation() => {
-                StoreError::not_found("response", id.as_str())
-            }
-            error => StoreError::unless_duplicate(error, || {
-                let reason = format!("has an event {first} already");
-                StoreError::conflict("response", id.as_str(), reason)
-            }),
-        })?;
-        if appended.rows_affected() == 0 {
-            return Err(StoreError::not_found("response", id.as_str()));
-        }
+        run.insert(write.connection(), scope, project).await?;
         write.commit().await
     }
 
@@ -96,6 +74,59 @@ impl Store {
             })
         };
         rows.iter().map(chunk).collect()
+    }
+}
+
+/// A run of events, sealed.
+pub(crate) struct SealedRun<'a> {
+    id: &'a ResponseId,
+    first: u64,
+    last: u64,
+    sealed: Vec<u8>,
+}
+
+/// Seals a run.
+pub(crate) fn seal<'a>(
+    sealer: &Sealer,
+    id: &'a ResponseId,
+    run: &EventChunk,
+) -> Result<SealedRun<'a>, StoreError> {
+    let sealed = sealer.seal_column(TABLE, "events", &place(id, run.first), &run.events)?;
+    Ok(SealedRun { id, first: run.first, last: run.last, sealed })
+}
+
+impl SealedRun<'_> {
+    /// Writes it down.
+    pub(crate) async fn insert(
+        self,
+        connection: &mut AnyConnection,
+        scope: &Scope,
+        project: &ProjectId,
+    ) -> Result<(), StoreError> {
+        let Self { id, first, last, sealed } = self;
+        let appended = sqlx::query(
+            "INSERT INTO response_event (response_id, first_number, last_number, events)
+             SELECT id, $1, $2, $3 FROM response
+             WHERE id = $4 AND organization_id = $5 AND project_id = $6",
+        )
+        .bind(to_number(first))
+        .bind(to_number(last))
+        .bind(sealed)
+        .bind(id.as_str())
+        .bind(scope.organization.as_str())
+        .bind(project.as_str())
+        .execute(connection)
+        .await
+        .map_err(|error| {
+            StoreError::unless_duplicate(error, || {
+                let reason = format!("has an event {first} already");
+                StoreError::conflict("response", id.as_str(), reason)
+            })
+        })?;
+        match appended.rows_affected() {
+            0 => Err(StoreError::not_found("response", id.as_str())),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -110,6 +110,22 @@ impl Store {
         Ok(ours)
     }
 
+    /// Gives back what a node holds and has not begun: it waits for another node again.
+    pub async fn response_release(&self, node: &str, ids: &[ResponseId]) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        for ids in ids.chunks(CHUNK) {
+            let sql = format!(
+                "UPDATE response SET status = 'queued', node = NULL, lease_until = NULL
+                 WHERE node = $1 AND status IN ('queued', 'in_progress') AND id IN ({})",
+                places(2, ids.len())
+            );
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(node);
+            let query = ids.iter().fold(query, |query, id| query.bind(id.as_str()));
+            query.execute(write.connection()).await?;
+        }
+        write.commit().await
+    }
+
     /// Responses in progress whose node has let their lease run out. Reading them decides nothing:
     /// of several nodes that see the same one, [`Store::response_finish`] lets one end it.
     pub async fn response_orphans(

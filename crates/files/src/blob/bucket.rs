@@ -8,13 +8,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use kernel::Timestamp;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{
-    ClientOptions, Error, MultipartUpload, ObjectStore, ObjectStoreExt as _, RetryConfig,
+    ClientOptions, Error, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload,
+    RetryConfig,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::Handle;
@@ -99,7 +100,8 @@ impl Bucket {
         BucketDraft {
             store: Arc::clone(&self.store),
             path: self.path(&below(blob)),
-            waiting: BytesMut::new(),
+            waiting: Vec::new(),
+            length: 0,
             parts: None,
         }
     }
@@ -167,29 +169,32 @@ impl Bucket {
 pub(crate) struct BucketDraft {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    /// What has not left yet: less than a part.
-    waiting: BytesMut,
+    /// What has not left yet, in pieces as they came: no more than a part.
+    waiting: Vec<Bytes>,
+    /// How many bytes that is.
+    length: usize,
     /// The parts that have left; `None` while there are none.
     parts: Option<Box<dyn MultipartUpload>>,
 }
 
 impl BucketDraft {
-    pub(super) async fn write(&mut self, data: Bytes) -> Result<(), FilesError> {
-        self.waiting.extend_from_slice(&data);
-        while self.waiting.len() > PART {
-            let part = self.waiting.split_to(PART).freeze();
-            self.send(part).await.map_err(failed("write a blob"))?;
+    pub(super) async fn write(&mut self, mut data: Bytes) -> Result<(), FilesError> {
+        while self.length + data.len() > PART {
+            let room = PART - self.length;
+            self.keep(data.split_to(room));
+            self.send().await.map_err(failed("write a blob"))?;
         }
+        self.keep(data);
         Ok(())
     }
 
     pub(super) async fn finish(mut self) -> Result<(), FilesError> {
-        let rest = self.waiting.split().freeze();
         let finish = async {
             if self.parts.is_none() {
-                return self.store.put(&self.path, rest.into()).await.map(|_| ());
+                let whole = self.take();
+                return self.store.put(&self.path, whole).await.map(|_| ());
             }
-            self.send(rest).await?;
+            self.send().await?;
             if let Some(parts) = &mut self.parts {
                 parts.complete().await?;
             }
@@ -200,12 +205,24 @@ impl BucketDraft {
         finish.await.map_err(failed("finish a blob"))
     }
 
-    async fn send(&mut self, part: Bytes) -> object_store::Result<()> {
+    fn keep(&mut self, data: Bytes) {
+        self.length += data.len();
+        self.waiting.push(data);
+    }
+
+    fn take(&mut self) -> PutPayload {
+        self.length = 0;
+        self.waiting.drain(..).collect()
+    }
+
+    /// Sends what waits as a part.
+    async fn send(&mut self) -> object_store::Result<()> {
+        let part = self.take();
         if self.parts.is_none() {
             self.parts = Some(self.store.put_multipart(&self.path).await?);
         }
         match &mut self.parts {
-            Some(parts) => parts.put_part(part.into()).await,
+            Some(parts) => parts.put_part(part).await,
             None => Ok(()),
         }
     }

@@ -5,6 +5,7 @@ mod background;
 mod chats;
 mod conversations;
 mod create;
+mod nodes;
 mod responses_app;
 mod socket;
 mod traces;

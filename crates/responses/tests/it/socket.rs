@@ -82,3 +82,19 @@ async fn a_lane_is_told_in_every_frame() {
     let background = json!({"model": "kijun-sim", "input": "Hi", "background": true});
     assert_eq!(turn(&connection, background).await[0]["error"]["param"], "background");
 }
+
+#[tokio::test]
+async fn what_is_kept_after_what_was_not_can_be_gone_on_with_anywhere() {
+    let app = TestResponses::new().await;
+    let connection = app.responses.connect(&app.caller(), HeaderMap::new());
+    let first = json!({"model": "kijun-sim", "store": false, "input": "My name is Ada."});
+    let first = turn(&connection, first).await;
+    let second = json!({
+        "model": "kijun-sim", "store": true, "input": "Hello", "previous_response_id": id(&first),
+    });
+    let second = turn(&connection, second).await;
+    let next = json!({"model": "kijun-sim", "input": "And?", "previous_response_id": id(&second)});
+    let next = app.whole(next).await;
+    let tokens = |response: &Value| response["usage"]["input_tokens"].as_u64().unwrap();
+    assert!(tokens(&next) > tokens(&second.last().unwrap()["response"]));
+}

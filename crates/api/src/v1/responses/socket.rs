@@ -23,9 +23,11 @@ use crate::v1::caller::Caller;
 /// Frames that wait for a slow client, after which its turns wait too.
 const MOST_FRAMES: usize = 64;
 /// Requests that wait for their turn in one lane.
-const MOST_WAITING: usize = 16;
+const MOST_WAITING: usize = 4;
 /// How often a silent client is asked whether it is there.
 const PING: Duration = Duration::from_secs(30);
+/// How long a client may take to read a frame.
+const SEND: Duration = Duration::from_secs(60);
 /// How often a connection without a turn looks whether the node is asked to stop.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -104,7 +106,7 @@ impl Conversation {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 },
                 Some(frame) = self.frames.recv() => send(&mut socket, frame).await,
-                _ = ping.tick() => socket.send(Message::Ping(Bytes::new())).await,
+                _ = ping.tick() => pass(&mut socket, Message::Ping(Bytes::new())).await,
                 _ = look.tick() => match self.is_to_end() {
                     None => Ok(()),
                     Some((last, code)) => {
@@ -112,7 +114,8 @@ impl Conversation {
                             let _ = send(&mut socket, frame).await;
                         }
                         let reason = Utf8Bytes::from_static("");
-                        let _ = socket.send(Message::Close(Some(CloseFrame { code, reason }))).await;
+                        let close = Message::Close(Some(CloseFrame { code, reason }));
+                        let _ = pass(&mut socket, close).await;
                         return;
                     }
                 },
@@ -155,7 +158,7 @@ impl Conversation {
         self.under_way.fetch_add(1, Ordering::AcqRel);
         if lane.try_send(frame).is_err() {
             self.under_way.fetch_sub(1, Ordering::AcqRel);
-            return send(socket, Connection::too_many_lanes()).await;
+            return send(socket, Connection::too_many_waiting()).await;
         }
         Ok(())
     }
@@ -184,7 +187,12 @@ impl Conversation {
 async fn send(socket: &mut WebSocket, frame: Bytes) -> Result<(), axum::Error> {
     // Frames are JSON texts.
     match Utf8Bytes::try_from(frame) {
-        Ok(text) => socket.send(Message::Text(text)).await,
+        Ok(text) => pass(socket, Message::Text(text)).await,
         Err(_) => Ok(()),
     }
+}
+
+async fn pass(socket: &mut WebSocket, message: Message) -> Result<(), axum::Error> {
+    let late = |_| Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)));
+    tokio::time::timeout(SEND, socket.send(message)).await.unwrap_or_else(late)
 }
