@@ -14,6 +14,8 @@ pub struct IncomingPart {
     owner: Owner,
     upload: UploadId,
     writer: SealedWriter,
+    /// Bytes that the upload still lacks.
+    left: u64,
 }
 
 impl IncomingPart {
@@ -22,8 +24,9 @@ impl IncomingPart {
         owner: Owner,
         upload: UploadId,
         writer: SealedWriter,
+        left: u64,
     ) -> Self {
-        Self { files, owner, upload, writer }
+        Self { files, owner, upload, writer, left }
     }
 
     /// Appends bytes. They are sealed before they leave this process.
@@ -31,8 +34,9 @@ impl IncomingPart {
     /// # Errors
     /// [`FilesError::PartTooLarge`] when the part would become larger than parts may be.
     pub async fn write(&mut self, data: &[u8]) -> Result<(), FilesError> {
-        if self.writer.bytes().saturating_add(data.len() as u64) > PART_BYTES {
-            return Err(FilesError::PartTooLarge { limit: PART_BYTES });
+        let limit = PART_BYTES.min(self.left);
+        if self.writer.bytes().saturating_add(data.len() as u64) > limit {
+            return Err(FilesError::PartTooLarge { limit });
         }
         self.writer.write(data).await
     }

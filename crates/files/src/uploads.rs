@@ -16,6 +16,8 @@ use crate::{Files, FilesError, IncomingPart, NewFile, Owner, Reader};
 
 /// Bytes of the largest part, as at OpenAI.
 pub const PART_BYTES: u64 = 64 * 1024 * 1024;
+/// A part whose answer was lost is sent again: so many times the file's bytes may come.
+const TRIES: u64 = 3;
 
 /// How long an upload takes parts.
 const LIFE: Duration = Duration::from_secs(60 * 60);
@@ -127,8 +129,19 @@ impl Files {
     ) -> Result<IncomingPart, FilesError> {
         let row = self.store().upload_get(&owner.scope(), upload).await?;
         must_be_pending(&row, self.now())?;
+        let there = self.store().upload_parts(&owner.scope(), upload).await?;
+        let there: u64 = there.iter().map(|part| part.blob.bytes).sum();
+        let left = row.bytes.saturating_mul(TRIES).saturating_sub(there);
+        if left == 0 {
+            let reason = format!(
+                "the parts of this upload have {there} bytes already, and its file {}; complete it, \
+                 or begin another one",
+                row.bytes
+            );
+            return Err(FilesError::invalid("data", reason));
+        }
         let writer = self.begin_blob(owner).await?;
-        Ok(IncomingPart::new(self.clone(), owner.clone(), upload.clone(), writer))
+        Ok(IncomingPart::new(self.clone(), owner.clone(), upload.clone(), writer, left))
     }
 
     /// Makes a file of these parts, in this order, after a look at its size and, where one is given,

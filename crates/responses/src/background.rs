@@ -60,7 +60,7 @@ impl Responses {
         }
         let (stream, original) = (request.stream, asked.body.clone());
         let mut run = Run::begin(self, caller, request, asked, None).await?;
-        run.synthesis.queued();
+        let queued = run.synthesis.queued();
         let response = run.response();
         let row = run.row(&response, Some(original.to_vec()));
         let (id, scope) = (run.id.clone(), run.scope());
@@ -79,7 +79,8 @@ impl Responses {
             None => {
                 self.waiting.notify_one();
                 if stream {
-                    CreatedBody::Events(self.follow_stored(id, scope, None))
+                    // Its maker numbers these alike.
+                    CreatedBody::Events(self.follow_queued(id, scope, queued))
                 } else {
                     CreatedBody::Whole(Bytes::from(response.to_string()))
                 }
@@ -131,13 +132,15 @@ impl Responses {
 
     /// Responses of nodes that died have failed.
     async fn bury(&self, now: Timestamp) -> Result<(), StoreError> {
-        for row in self.store.response_orphans(now, MOST_ORPHANS).await? {
-            told(
-                "a dead node's response is not ended",
-                self.fail(&row, &fault("server_error", DIED), now).await,
-            );
+        loop {
+            let dead = self.store.response_orphans(now, MOST_ORPHANS).await?;
+            for row in &dead {
+                self.fail(row, &fault("server_error", DIED), now).await?;
+            }
+            if dead.len() < MOST_ORPHANS as usize {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Ends a response with an error.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use store::{EventChunk, ResponseRow, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use wire::error::ErrorBody;
 use wire::responses::Event;
 
 use crate::engine::Responses;
@@ -133,7 +134,8 @@ impl Responses {
                     if closed || seen.changed().await.is_err() {
                         // It was ended by somebody else: its row says how.
                         let (responses, scope, id) = whose.take()?;
-                        let last = responses.last_event(&scope, &id, after).await?;
+                        let last = responses.last_event(&scope, &id, after).await;
+                        let last = last.unwrap_or_else(|| deleted(after));
                         return Some((events::sent(&[last]), (live, seen, place, after, None)));
                     }
                 }
@@ -148,14 +150,28 @@ impl Responses {
         scope: Scope,
         after: Option<u64>,
     ) -> EventBody {
-        let following = Following {
-            responses: self.clone(),
-            id,
-            scope,
-            after,
-            ready: VecDeque::new(),
-            pause: LOOK,
-        };
+        self.follow_after(id, scope, after, VecDeque::new())
+    }
+
+    /// Follows a response that waits for its turn: with these events, which are not written down.
+    pub(crate) fn follow_queued(
+        &self,
+        id: ResponseId,
+        scope: Scope,
+        queued: Vec<Event>,
+    ) -> EventBody {
+        self.follow_after(id, scope, None, queued.into())
+    }
+
+    fn follow_after(
+        &self,
+        id: ResponseId,
+        scope: Scope,
+        after: Option<u64>,
+        ready: VecDeque<Event>,
+    ) -> EventBody {
+        let responses = self.clone();
+        let following = Following { responses, id, scope, after, ready, pause: LOOK };
         events::body(stream::unfold(Some(following), |following| async {
             let mut following = following?;
             let event = match following.next().await {
@@ -313,6 +329,12 @@ impl Responses {
             }
         }
     }
+}
+
+/// What is told of a response that was deleted while it was followed.
+fn deleted(after: Option<u64>) -> Event {
+    let error = ErrorBody::invalid_request("The response was deleted.").coded("response_deleted");
+    wire::responses::error_event(&error, after.map_or(0, |after| after + 1))
 }
 
 /// Events as a run of the log holds them: a line each.

@@ -26,6 +26,9 @@ use crate::state::State;
 use crate::upstream::Upstream;
 use crate::{Refused, context, opaque};
 
+/// Bytes of a provider's stream beyond which its answer is given up.
+const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
+
 /// One response in the making.
 pub(crate) struct Run {
     pub(crate) engine: Arc<Engine>,
@@ -46,6 +49,8 @@ pub(crate) struct Run {
     pub(crate) phase: Phase,
     /// The log that a background stream is written down in.
     pub(crate) log: Option<Log>,
+    /// Bytes of the provider's stream so far.
+    read_bytes: u64,
 }
 
 /// The call that a run makes.
@@ -149,6 +154,7 @@ impl Run {
             keeping,
             phase: Phase::New,
             log: None,
+            read_bytes: 0,
         })
     }
 
@@ -254,6 +260,10 @@ impl Run {
             let Some(piece) = upstream.events().await else {
                 return Some(Step::End(Vec::new(), self.as_said()));
             };
+            self.read_bytes += piece.iter().map(|event| event.len() as u64).sum::<u64>();
+            if self.read_bytes > LONGEST_ANSWER {
+                return Some(Step::End(Vec::new(), Ending::Failed(too_long())));
+            }
             let mut events = Vec::new();
             for raw in piece {
                 match self.synthesis.read(source, &raw) {
@@ -385,6 +395,10 @@ pub(crate) fn fault(code: &str, message: &str) -> ErrorBody {
 
 fn lost() -> ErrorBody {
     fault("server_error", "the provider's connection was lost in the middle of its answer")
+}
+
+fn too_long() -> ErrorBody {
+    fault("server_error", "the provider's answer is longer than this node accepts")
 }
 
 fn not_understood() -> ErrorBody {

@@ -22,6 +22,8 @@ use crate::run::Run;
 
 /// Responses that a connection remembers: the last of each lane, and a few to fork from.
 const REMEMBERED: usize = 12;
+/// Bytes of them in all. A context beyond that is not remembered.
+const REMEMBERED_BYTES: usize = 64 * 1024 * 1024;
 /// Lanes of one connection.
 const MOST_LANES: usize = 8;
 /// The longest `stream_id`.
@@ -36,6 +38,8 @@ pub struct Memory(Mutex<VecDeque<(String, Remembered)>>);
 pub(crate) struct Remembered {
     /// What it stands on and said.
     pub(crate) context: Arc<[Value]>,
+    /// About how many bytes that has.
+    bytes: usize,
     /// Whether the store has it, too.
     pub(crate) kept: bool,
 }
@@ -48,9 +52,16 @@ impl Memory {
     }
 
     fn remember(&self, id: String, context: Vec<Value>, kept: bool) {
-        let remembered = Remembered { context: context.into(), kept };
+        let bytes = context.iter().map(size_of).sum();
+        if bytes > REMEMBERED_BYTES {
+            return;
+        }
+        let remembered = Remembered { context: context.into(), bytes, kept };
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.len() == REMEMBERED {
+        let held = |memory: &VecDeque<(String, Remembered)>| -> usize {
+            memory.iter().map(|(_, remembered)| remembered.bytes).sum()
+        };
+        while memory.len() == REMEMBERED || held(&memory) + bytes > REMEMBERED_BYTES {
             memory.pop_front();
         }
         memory.push_back((id, remembered));
@@ -304,6 +315,19 @@ impl Turn {
         let mut fields: Map<String, Value> = serde_json::from_slice(frame).unwrap_or_default();
         fields.insert("stream_id".to_owned(), json!(lane));
         Bytes::from(Value::Object(fields).to_string())
+    }
+}
+
+/// About how many bytes a value takes as JSON.
+fn size_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(values) => values.iter().map(|value| size_of(value) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| name.len() + size_of(value) + 4;
+            fields.iter().map(field).sum::<usize>() + 2
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
     }
 }
 

@@ -5,12 +5,14 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use crate::StoreError;
 
@@ -44,7 +46,12 @@ pub(crate) struct Database {
     /// SQLite has one writer at a time. Waiting here is fair and wakes at once; SQLite's own wait
     /// is a poll.
     writer: Mutex<()>,
+    /// Since when the connections of that time are not to be trusted.
+    doubted: Doubt,
 }
+
+/// A moment before which connections were made that are not to be used again.
+type Doubt = Arc<std::sync::Mutex<Option<Instant>>>;
 
 impl Database {
     /// Connects to the database that `url` names; a SQLite file is made if there is none.
@@ -79,6 +86,19 @@ impl Database {
             let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
             first.map_err(unreachable)?.close().await?;
         }
+        let doubted = Doubt::default();
+        let in_memory = url == "sqlite::memory:";
+        let options = match engine {
+            Engine::Sqlite if !in_memory => options.before_acquire({
+                let doubted = Arc::clone(&doubted);
+                move |_, connection| {
+                    let doubted = *doubted.lock().unwrap_or_else(PoisonError::into_inner);
+                    let older = doubted.is_some_and(|since| connection.age > since.elapsed());
+                    Box::pin(async move { Ok(!older) })
+                }
+            }),
+            _ => options,
+        };
         let options = match engine {
             Engine::Sqlite => options.test_before_acquire(false).after_connect(|connection, _| {
                 Box::pin(async move {
@@ -88,7 +108,7 @@ impl Database {
             Engine::Postgres => options,
         };
         let pool = options.connect_lazy_with(connect);
-        Ok(Self { pool, engine, writer: Mutex::new(()) })
+        Ok(Self { pool, engine, writer: Mutex::new(()), doubted })
     }
 
     pub(crate) const fn engine(&self) -> Engine {
@@ -107,7 +127,22 @@ impl Database {
             Engine::Sqlite => (Some(self.writer.lock().await), "BEGIN IMMEDIATE"),
             Engine::Postgres => (None, "BEGIN"),
         };
-        Ok(Write { transaction: self.pool.begin_with(begin).await?, _turn: turn })
+        let transaction = match self.pool.begin_with(begin).await {
+            // A full disk ends a transaction of SQLite's behind the driver's back, which then takes
+            // the connection for one inside a transaction for ever.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.doubt();
+                self.pool.begin_with(begin).await?
+            }
+            begun => begun?,
+        };
+        Ok(Write { transaction, _turn: turn })
+    }
+
+    /// Trusts no connection any more that was made before now.
+    fn doubt(&self) {
+        let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        *doubted = Some(Instant::now());
     }
 
     /// A transaction that no other node's migration runs beside.
@@ -184,6 +219,20 @@ mod tests {
     use sqlx::Row;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_lost_its_transaction_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("kijun.db").display());
+        let database = Database::open(&url, 1).await.unwrap();
+        let mut write = database.write().await.unwrap();
+        // As SQLite does itself when the disk is full: the driver does not hear of it, and its own
+        // end of the transaction fails.
+        write.connection().execute("ROLLBACK").await.unwrap();
+        assert!(write.commit().await.is_err());
+        let write = database.write().await.unwrap();
+        write.commit().await.unwrap();
+    }
 
     #[tokio::test]
     async fn what_is_committed_survives_a_power_cut() {

@@ -146,11 +146,20 @@ async fn an_upload_is_its_projects_alone() {
 #[tokio::test]
 async fn no_part_and_no_file_is_larger_than_allowed() {
     let bench = Bench::start().await;
-    let upload = bench.begin(5).await;
+    let upload = bench.begin(PART_BYTES).await;
     let mut part = bench.files.upload_part(&bench.owner, &upload.row.id).await.unwrap();
     part.write(&vec![0; PART_BYTES as usize]).await.unwrap();
     let refused = part.write(b"x").await.unwrap_err();
     assert!(matches!(refused, FilesError::PartTooLarge { limit: PART_BYTES }));
+    // Every part may be sent again, but an upload is no place for more than its file.
+    let small = bench.begin(5).await;
+    let mut part = bench.files.upload_part(&bench.owner, &small.row.id).await.unwrap();
+    let refused = part.write(&[0; 16]).await.unwrap_err();
+    assert!(matches!(refused, FilesError::PartTooLarge { limit: 15 }));
+    part.write(&[0; 15]).await.unwrap();
+    part.finish().await.unwrap();
+    let refused = bench.files.upload_part(&bench.owner, &small.row.id).await.unwrap_err();
+    assert!(matches!(refused, FilesError::Invalid { param: "data", .. }));
     let refused = bench.files.upload_create(&bench.owner, new(u64::MAX)).await.unwrap_err();
     assert!(matches!(refused, FilesError::TooLarge { .. }));
     let zero = Owner { retention: Retention { zero: true, days: 30 }, ..bench.owner.clone() };

@@ -20,6 +20,8 @@ use crate::openapi::ErrorEnvelope;
 use crate::problem::Problem;
 use crate::v1::caller::Caller;
 
+/// The largest frame that is sent: a whole response.
+const LARGEST_FRAME: usize = 64 * 1024 * 1024;
 /// Frames that wait for a slow client, after which its turns wait too.
 const MOST_FRAMES: usize = 64;
 /// Requests that wait for their turn in one lane.
@@ -59,7 +61,11 @@ pub(crate) async fn connect(
     })?;
     let connection = app.responses.connect(&caller, headers);
     let largest = app.max_body_bytes;
-    let upgrade = upgrade.max_message_size(largest).max_frame_size(largest);
+    let upgrade = upgrade
+        .max_message_size(largest)
+        .max_frame_size(largest)
+        // Else the answers to a flood of pings pile up for a client that reads none of them.
+        .max_write_buffer_size(largest.max(LARGEST_FRAME));
     Ok(upgrade.on_upgrade(move |socket| async move {
         Conversation::new(app, connection).hold(socket).await;
     }))
@@ -69,7 +75,9 @@ pub(crate) async fn connect(
 struct Conversation {
     app: App,
     connection: Connection,
-    lanes: HashMap<Lane, mpsc::Sender<Frame>>,
+    lanes: HashMap<Lane, Queue>,
+    /// Bytes of requests that wait for their turns.
+    waiting_bytes: Arc<AtomicUsize>,
     tasks: JoinSet<()>,
     /// Turns that were asked for and are not over.
     under_way: Arc<AtomicUsize>,
@@ -85,6 +93,7 @@ impl Conversation {
             connection,
             lanes: HashMap::new(),
             tasks: JoinSet::new(),
+            waiting_bytes: Arc::default(),
             under_way: Arc::default(),
             out,
             frames,
@@ -149,26 +158,39 @@ impl Conversation {
         };
         if !self.lanes.contains_key(&frame.lane) {
             if self.lanes.len() >= Connection::most_lanes() {
+                // Lanes in which nothing goes on make room.
+                self.lanes.retain(|_, queue| queue.turns.load(Ordering::Acquire) > 0);
+            }
+            if self.lanes.len() >= Connection::most_lanes() {
                 return send(socket, Connection::too_many_lanes()).await;
             }
-            let lane = self.open_lane();
-            self.lanes.insert(frame.lane.clone(), lane);
+            let queue = self.open_lane();
+            self.lanes.insert(frame.lane.clone(), queue);
         }
-        let Some(lane) = self.lanes.get(&frame.lane) else { return Ok(()) };
+        let Some(queue) = self.lanes.get(&frame.lane) else { return Ok(()) };
+        let bytes = message.len();
+        let waiting = self.waiting_bytes.load(Ordering::Acquire);
+        let fits = waiting == 0 || waiting + bytes <= self.app.max_body_bytes;
         self.under_way.fetch_add(1, Ordering::AcqRel);
-        if lane.try_send(frame).is_err() {
+        queue.turns.fetch_add(1, Ordering::AcqRel);
+        self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
+        if !fits || queue.frames.try_send((frame, bytes)).is_err() {
             self.under_way.fetch_sub(1, Ordering::AcqRel);
+            queue.turns.fetch_sub(1, Ordering::AcqRel);
+            self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
             return send(socket, Connection::too_many_waiting()).await;
         }
         Ok(())
     }
 
-    fn open_lane(&mut self) -> mpsc::Sender<Frame> {
-        let (sender, mut waiting) = mpsc::channel::<Frame>(MOST_WAITING);
+    fn open_lane(&mut self) -> Queue {
+        let (frames, mut waiting) = mpsc::channel::<(Frame, usize)>(MOST_WAITING);
         let (connection, out) = (self.connection.clone(), self.out.clone());
-        let under_way = Arc::clone(&self.under_way);
+        let (under_way, turns) = (Arc::clone(&self.under_way), Arc::<AtomicUsize>::default());
+        let (waiting_bytes, taken) = (Arc::clone(&self.waiting_bytes), Arc::clone(&turns));
         self.tasks.spawn(async move {
-            while let Some(frame) = waiting.recv().await {
+            while let Some((frame, bytes)) = waiting.recv().await {
+                waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
                 let mut turn = connection.turn(frame);
                 while let Some(frames) = turn.next().await {
                     for frame in frames {
@@ -177,11 +199,19 @@ impl Conversation {
                         }
                     }
                 }
+                taken.fetch_sub(1, Ordering::AcqRel);
                 under_way.fetch_sub(1, Ordering::AcqRel);
             }
         });
-        sender
+        Queue { frames, turns }
     }
+}
+
+/// The requests of a lane that wait for their turn.
+struct Queue {
+    frames: mpsc::Sender<(Frame, usize)>,
+    /// Those that wait, and the one that is answered.
+    turns: Arc<AtomicUsize>,
 }
 
 async fn send(socket: &mut WebSocket, frame: Bytes) -> Result<(), axum::Error> {

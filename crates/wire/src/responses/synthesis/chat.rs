@@ -26,7 +26,7 @@ pub(super) struct Chat {
     calls: Vec<Call>,
     /// Details of reasoning that came when no reasoning was under way.
     late: Vec<Value>,
-    finished: bool,
+    pub(super) finished: bool,
 }
 
 /// A tool call.

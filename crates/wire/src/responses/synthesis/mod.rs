@@ -163,7 +163,7 @@ impl Synthesis {
             return Ok(Vec::new());
         }
         if event.is_done() {
-            self.draft.word.done = true;
+            self.draft.end_of_stream(self.chat.finished);
             return Ok(Vec::new());
         }
         let said = object(&event.data, "event")?;
@@ -301,6 +301,24 @@ impl Synthesis {
 }
 
 impl Draft {
+    /// The stream was closed. A provider that said nothing before has not answered.
+    fn end_of_stream(&mut self, finished: bool) {
+        if !self.word.done && !finished && self.output.is_empty() {
+            self.no_answer();
+        }
+        self.word.done = true;
+    }
+
+    /// The provider ended, and there was nothing.
+    fn no_answer(&mut self) {
+        self.word.error.get_or_insert_with(|| ErrorBody {
+            message: "the provider ended its answer without having said anything".to_owned(),
+            kind: "server_error".to_owned(),
+            param: None,
+            code: Some("server_error".to_owned()),
+        });
+    }
+
     fn response(&self) -> Value {
         self.frame.value(self.output.values())
     }

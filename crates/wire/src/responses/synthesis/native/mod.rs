@@ -85,6 +85,7 @@ impl Native {
             (Some("failed" | "cancelled"), _) => self.failed(response, draft),
             (_, "response.failed" | "response.cancelled") => self.failed(response, draft),
             _ if failed => self.failed(response, draft),
+            (Some("in_progress" | "queued"), _) if says_nothing(response) => draft.no_answer(),
             (Some("incomplete"), _) | (_, "response.incomplete") => {
                 let details = response.get("incomplete_details");
                 let reason = details.and_then(|details| details.get("reason"));
@@ -362,4 +363,9 @@ fn told(said: &Event) -> ErrorBody {
         "server_error".clone_into(&mut error.kind);
     }
     error
+}
+
+/// Whether a response has no output.
+fn says_nothing(response: &Event) -> bool {
+    response.get("output").and_then(Value::as_array).is_none_or(Vec::is_empty)
 }

@@ -177,3 +177,14 @@ fn a_whole_failed_response_is_an_error() {
     assert_eq!(synthesis.response()["status"], "failed");
     assert_eq!(synthesis.response()["error"]["code"], "rate_limit_exceeded");
 }
+
+#[test]
+fn a_provider_that_said_nothing_has_not_answered() {
+    for source in [Source::Chat, Source::Native] {
+        let mut synthesis = synthesis();
+        synthesis.begin();
+        synthesis.read(source, b"data: [DONE]\n\n").unwrap();
+        let last = synthesis.conclude(Ending::Said, 1).pop().unwrap();
+        assert_eq!(last.kind, "response.failed", "{source:?}");
+    }
+}
