@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::node::{ADMIN_KEY, API_KEY, Node, kijun};
 use crate::search::Search;
+use crate::socket;
 
 /// Eight letters, which kijun-sim streams in one piece.
 const CANARY: &str = "Kanari7q";
@@ -197,6 +198,10 @@ fn passing_calls(cage: &Cage, key: &str) {
     sings("a response", post("/v1/responses", with(response(), kept_not())));
     let both = with(streamed(), kept_not());
     sings("a streamed response", post("/v1/responses", with(response(), both)));
+    let turn = with(response(), json!({"type": "response.create", "store": false}));
+    let warm_up = with(turn.clone(), json!({"generate": false}));
+    let said = socket::turns(cage.node.address, key, &[warm_up, turn]);
+    assert!(said.contains(CANARY), "the canary is in the turns of a socket: {said}");
     let say = |directive: &str| {
         let content = format!("sim: {directive}\n{}", song());
         json!({"model": "kijun-sim", "messages": [{"role": "user", "content": content}]})

@@ -8,5 +8,6 @@ mod kill;
 mod node;
 mod search;
 mod shell;
+mod socket;
 mod start;
 mod stop;
