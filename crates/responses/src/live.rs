@@ -218,6 +218,18 @@ impl Responses {
         });
         Some(Event { kind: kind.into(), sequence_number, body })
     }
+
+    /// The row of a response that is about to be over.
+    async fn row_when_over(&self, scope: &Scope, id: &ResponseId) -> Option<ResponseRow> {
+        loop {
+            match self.store.response_get(scope, id).await {
+                Ok(row) if row.status.is_final() => return Some(row),
+                Err(StoreError::NotFound { .. }) => return None,
+                // Whoever ends it writes that down in a moment; if nobody does, its lease runs out.
+                Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
 }
 
 /// Who follows by the log.
@@ -312,20 +324,6 @@ impl Log {
             Err(StoreError::NotFound { .. }) => self.is_complete(),
             Err(error) => {
                 tracing::warn!(id = %self.id, %error, "events are written down at the next turn");
-            }
-        }
-    }
-}
-
-impl Responses {
-    /// The row of a response that is about to be over.
-    async fn row_when_over(&self, scope: &Scope, id: &ResponseId) -> Option<ResponseRow> {
-        loop {
-            match self.store.response_get(scope, id).await {
-                Ok(row) if row.status.is_final() => return Some(row),
-                Err(StoreError::NotFound { .. }) => return None,
-                // Whoever ends it writes that down in a moment; if nobody does, its lease runs out.
-                Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
             }
         }
     }
