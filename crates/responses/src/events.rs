@@ -41,18 +41,20 @@ pub(crate) fn of_run(run: Run) -> EventBody {
     }))
 }
 
-/// The same events, kept for an `Idempotency-Key` once the last one is there.
+/// The same events, kept for an `Idempotency-Key` once the last one is there. Those of a response
+/// that failed are not kept, so that it can be asked for again.
 pub(crate) fn gathered(events: EventBody, ticket: Ticket, headers: HeaderMap) -> EventBody {
     body(stream::unfold((events, Some((ticket, headers))), |(mut events, mut kept)| async {
-        let Some(piece) = events.as_mut().frame().await.and_then(Result::ok) else {
-            if let Some((ticket, headers)) = kept.take() {
-                ticket.keep_gathered(headers);
-            }
-            return None;
-        };
+        let piece = events.as_mut().frame().await.and_then(Result::ok)?;
         let piece = piece.into_data().unwrap_or_default();
         if let Some((ticket, _)) = &mut kept {
             ticket.gather(&piece);
+        }
+        if piece.ends_with(wire::sse::DONE)
+            && memchr::memmem::find(&piece, b"event: response.failed\n").is_none()
+            && let Some((ticket, headers)) = kept.take()
+        {
+            ticket.keep_gathered(headers);
         }
         Some((piece, (events, kept)))
     }))

@@ -143,6 +143,22 @@ async fn an_idempotency_key_gives_the_same_answer_again() {
 }
 
 #[tokio::test]
+async fn a_failed_stream_can_be_asked_for_again_with_its_key() {
+    let app = TestResponses::new().await;
+    for _ in 0..2 {
+        let mut asked = asked(&json!({
+            "model": "kijun-sim", "stream": true, "input": "sim: break after=2\nsim: tokens 9",
+        }));
+        asked.headers.insert("idempotency-key", HeaderValue::from_static("again"));
+        let created = app.responses.create(app.caller(), asked).await;
+        let created = created.unwrap_or_else(|refused| panic!("{refused}"));
+        assert!(!created.replayed);
+        let events = crate::responses_app::events(created).await;
+        assert_eq!(events.last().unwrap()["type"], "response.failed");
+    }
+}
+
+#[tokio::test]
 async fn sealed_reasoning_is_taken_back_and_a_forged_one_is_not() {
     let app = TestResponses::new().await;
     let request = json!({
