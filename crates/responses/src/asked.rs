@@ -44,3 +44,11 @@ pub enum CreatedBody {
     /// Its events as they come.
     Events(EventBody),
 }
+
+/// Takes out what has done its work when a response is begun: credentials, and the key that is
+/// claimed for the response, not for its call.
+pub(crate) fn forget_spent(headers: &mut HeaderMap) {
+    for name in ["idempotency-key", "authorization", "x-api-key", "api-key", "cookie"] {
+        headers.remove(name);
+    }
+}

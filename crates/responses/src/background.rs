@@ -5,7 +5,7 @@
 //! to a node, which says every few seconds that it lives; when it does not, the response has
 //! failed, since nobody knows how much of it was paid for.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use crate::asked::{Asked, Created, CreatedBody};
 use crate::engine::Responses;
 use crate::keep::Kept;
 use crate::live::Live;
-use crate::run::{Run, fault};
+use crate::run::Run;
 
 /// How long one that is not wanted any more may take to stop.
 const END: Duration = Duration::from_secs(2);
@@ -135,7 +135,7 @@ impl Responses {
         loop {
             let dead = self.store.response_orphans(now, MOST_ORPHANS).await?;
             for row in &dead {
-                self.fail(row, &fault("server_error", DIED), now).await?;
+                self.fail(row, &ErrorBody::server_error(DIED), now).await?;
             }
             if dead.len() < MOST_ORPHANS as usize {
                 return Ok(());
@@ -190,16 +190,10 @@ impl Responses {
         for (id, Running { scope, .. }) in begun {
             let failed = async {
                 let row = self.store.response_get(&scope, &id).await?;
-                self.fail(&row, &fault("server_error", STOPPED), self.clock.now()).await
+                self.fail(&row, &ErrorBody::server_error(STOPPED), self.clock.now()).await
             };
             told("a response that was cut off", failed.await);
         }
-    }
-
-    pub(crate) fn lock(
-        &self,
-    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<ResponseId, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

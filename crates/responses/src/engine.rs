@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use files::Files;
@@ -79,7 +79,7 @@ pub struct Engine {
     /// This process, among all that share the database.
     pub(crate) node: String,
     /// Background responses that this node is making.
-    pub(crate) running: Mutex<HashMap<ResponseId, Running>>,
+    running: Mutex<HashMap<ResponseId, Running>>,
     /// Places for background responses.
     pub(crate) places: Arc<Semaphore>,
     /// A background response is waiting.
@@ -119,6 +119,11 @@ impl Deref for Responses {
 }
 
 impl Engine {
+    /// What this node is making in the background.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<ResponseId, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A fresh id, by its prefix.
     pub(crate) fn new_id(&self, prefix: &'static str) -> String {
         kernel::id::time_ordered(prefix, self.clock.now(), &*self.rng)

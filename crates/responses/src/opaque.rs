@@ -8,13 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use store::Sealer;
 use wire::error::ErrorBody;
+use wire::responses::PRIVATE;
 
 /// What every such text of ours begins with.
 const MARK: &str = "kijun1.";
 /// What the seal is bound to, beside the project.
 const PURPOSE: &str = "encrypted_content";
-/// The private object's name.
-pub(crate) const PRIVATE: &str = "kijun";
 
 /// The text that stands for a private object; `None` if it cannot be sealed.
 pub(crate) fn seal(sealer: &Sealer, private: &Value) -> Option<String> {

@@ -30,12 +30,8 @@ impl From<FilesError> for Refused {
             FilesError::Store(error) => error.into(),
             error => {
                 tracing::error!(%error, "a file that a request names could not be read");
-                let error = ErrorBody {
-                    message: "a file that the request names cannot be read; try again".to_owned(),
-                    kind: "server_error".to_owned(),
-                    param: None,
-                    code: Some("file_unavailable".to_owned()),
-                };
+                let message = "a file that the request names cannot be read; try again";
+                let error = ErrorBody::server_error(message).coded("file_unavailable");
                 Self::Said { status: 503, error }
             }
         }
@@ -68,12 +64,8 @@ impl Refused {
 
     /// What the provider sent is no answer.
     pub(crate) fn bad_answer() -> Self {
-        let error = ErrorBody {
-            message: "the provider's answer is not understood".to_owned(),
-            kind: "server_error".to_owned(),
-            param: None,
-            code: Some("upstream_error".to_owned()),
-        };
+        let error = ErrorBody::server_error("the provider's answer is not understood")
+            .coded("upstream_error");
         Self::Said { status: 502, error }
     }
 

@@ -4,10 +4,11 @@
 use gateway::ReplyBody;
 use kernel::{RequestId, Usage};
 use serde_json::{Value, json};
+use wire::error::ErrorBody;
 use wire::meter;
 use wire::responses::Ending;
 
-use crate::run::{Run, fault};
+use crate::run::Run;
 use crate::validate::fits;
 
 /// How often an answer is asked for again.
@@ -33,8 +34,7 @@ impl Run {
         }
         match fits(&schema, &text) {
             Ok(()) => Ending::Said,
-            Err(_) => Ending::Failed(fault(
-                "server_error",
+            Err(_) => Ending::Failed(ErrorBody::server_error(
                 "the model did not give an answer that fits the JSON schema",
             )),
         }

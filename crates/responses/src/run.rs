@@ -16,7 +16,7 @@ use store::{ResponseStatus, Sealer};
 use wire::error::ErrorBody;
 use wire::responses::{CreateRequest, Ending, Event, Opening, Source, Synthesis};
 
-use crate::asked::Asked;
+use crate::asked::{Asked, forget_spent};
 use crate::engine::{Engine, Responses};
 use crate::keeping::Keeping;
 use crate::live::Log;
@@ -120,10 +120,7 @@ impl Run {
         keeping: Keeping,
     ) -> Result<Self, Refused> {
         let engine = Arc::clone(responses.engine());
-        // The key is claimed for the response, not for the call; credentials have done their work.
-        for name in ["idempotency-key", "authorization", "x-api-key", "api-key", "cookie"] {
-            call.headers.remove(name);
-        }
+        forget_spent(&mut call.headers);
         let scope = caller.scope();
         let sealer = engine.store.sealer(&caller.owner().project).await?;
         let items = context::prepare(&engine, &scope, &sealer, state.whole()).await?;
@@ -383,24 +380,14 @@ pub(crate) fn text_of(item: &Value) -> String {
     text.chain(fields.filter_map(|field| item.get(field)?.as_str())).collect()
 }
 
-/// A failure of the provider in the middle of its answer.
-pub(crate) fn fault(code: &str, message: &str) -> ErrorBody {
-    ErrorBody {
-        message: message.to_owned(),
-        kind: "server_error".to_owned(),
-        param: None,
-        code: Some(code.to_owned()),
-    }
-}
-
 fn lost() -> ErrorBody {
-    fault("server_error", "the provider's connection was lost in the middle of its answer")
+    ErrorBody::server_error("the provider's connection was lost in the middle of its answer")
 }
 
 fn too_long() -> ErrorBody {
-    fault("server_error", "the provider's answer is longer than this node accepts")
+    ErrorBody::server_error("the provider's answer is longer than this node accepts")
 }
 
 fn not_understood() -> ErrorBody {
-    fault("server_error", "the provider sent something that is not understood")
+    ErrorBody::server_error("the provider sent something that is not understood")
 }

@@ -16,7 +16,7 @@ use wire::error::ErrorBody;
 use wire::responses::{CreateRequest, Ending, Event, socket_error};
 
 use crate::Refused;
-use crate::asked::Asked;
+use crate::asked::{Asked, forget_spent};
 use crate::engine::Responses;
 use crate::run::Run;
 
@@ -111,10 +111,7 @@ enum TurnState {
 impl Responses {
     /// A connection of this caller, whose key is looked at again at every turn.
     pub fn connect(&self, caller: &Identified, mut headers: HeaderMap) -> Connection {
-        // Credentials have done their work.
-        for name in ["authorization", "x-api-key", "api-key", "cookie", "idempotency-key"] {
-            headers.remove(name);
-        }
+        forget_spent(&mut headers);
         Connection {
             responses: self.clone(),
             owner: caller.owner().clone(),

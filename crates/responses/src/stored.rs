@@ -1,7 +1,5 @@
 //! What was kept: retrieve, follow again, cancel, delete.
 
-use std::sync::PoisonError;
-
 use bytes::Bytes;
 use gateway::Identified;
 use kernel::{ResponseId, Scope};
@@ -103,7 +101,7 @@ impl Responses {
 impl Engine {
     /// Stops this node's making of a response, if it is at it.
     async fn stop_making(&self, id: &ResponseId) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let running = self.lock().remove(id);
         if let Some(running) = running {
             running.end().await;
         }

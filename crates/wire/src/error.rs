@@ -33,6 +33,16 @@ impl ErrorBody {
         }
     }
 
+    /// A fault of ours or of a provider's.
+    pub fn server_error(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            kind: "server_error".to_owned(),
+            param: None,
+            code: Some("server_error".to_owned()),
+        }
+    }
+
     /// The same error, at this field of the request.
     #[must_use]
     pub fn at(mut self, param: impl Into<String>) -> Self {

@@ -2,6 +2,8 @@
 //! OpenAI's words.
 
 use serde_json::{Map, Value};
+use wire::envelope;
+pub(crate) use wire::envelope::missing;
 use wire::error::ErrorBody;
 
 /// Pairs of metadata.
@@ -61,27 +63,9 @@ pub(crate) fn metadata(given: Option<Value>) -> Result<Map<String, Value>, Error
     Ok(pairs)
 }
 
-/// A required member is not there.
-pub(crate) fn missing(param: &str) -> ErrorBody {
-    ErrorBody::invalid_request(format!("Missing required parameter: '{param}'."))
-        .at(param)
-        .coded("missing_required_parameter")
-}
-
 /// A member is of another type.
 pub(crate) fn wrong_type(param: &str, expected: &str, got: &Value) -> ErrorBody {
-    let got = match got {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(number) if number.is_f64() => "a decimal",
-        Value::Number(_) => "an integer",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    let message =
-        format!("Invalid type for '{param}': expected {expected}, but got {got} instead.");
-    ErrorBody::invalid_request(message).at(param).coded("invalid_type")
+    envelope::wrong_type(param, expected, envelope::kind_of(got))
 }
 
 /// A text of the client's, as far as an error repeats it.

@@ -176,14 +176,14 @@ impl<'a> Field<'a> {
 }
 
 /// A required field is not there.
-pub(crate) fn missing(param: &str) -> ErrorBody {
+pub fn missing(param: &str) -> ErrorBody {
     ErrorBody::invalid_request(format!("Missing required parameter: '{param}'."))
         .at(param)
         .coded("missing_required_parameter")
 }
 
 /// A field is of another type.
-pub(crate) fn wrong_type(param: &str, expected: &str, got: &str) -> ErrorBody {
+pub fn wrong_type(param: &str, expected: &str, got: &str) -> ErrorBody {
     ErrorBody::invalid_request(format!(
         "Invalid type for '{param}': expected {expected}, but got {got} instead."
     ))
@@ -215,7 +215,7 @@ pub(crate) fn kind(json: &str) -> &'static str {
 }
 
 /// What sort of JSON value this is.
-pub(crate) fn kind_of(value: &Value) -> &'static str {
+pub fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",

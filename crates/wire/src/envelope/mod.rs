@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 use crate::error::ErrorBody;
 use crate::span::present;
 use check::Field;
+pub use check::{kind_of, missing, wrong_type};
 use splice::{Splice, Target};
 
 /// Arrays and objects inside each other. Every parser behind us stops at about this depth, some

@@ -7,7 +7,7 @@ use crate::envelope::check::{kind_of, missing, unsupported, wrong_type};
 use crate::error::ErrorBody;
 
 /// What private knowledge of ours an item carries inside the process.
-pub(super) const PRIVATE: &str = "kijun";
+pub const PRIVATE: &str = "kijun";
 
 /// The roles of messages.
 const ROLES: [&str; 4] = ["assistant", "system", "developer", "user"];

@@ -17,7 +17,7 @@ mod tools;
 pub use chat::chat_request;
 pub use event::{Event, error_event, socket_error};
 pub use files::{file_ids, inline_file};
-pub use item::{normalise, with_ids};
+pub use item::{PRIVATE, normalise, with_ids};
 pub use native::native_request;
 pub use request::CreateRequest;
 pub use synthesis::{Ending, NewId, Opening, Seal, Source, Synthesis};

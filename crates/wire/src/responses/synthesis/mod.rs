@@ -311,11 +311,8 @@ impl Draft {
 
     /// The provider ended, and there was nothing.
     fn no_answer(&mut self) {
-        self.word.error.get_or_insert_with(|| ErrorBody {
-            message: "the provider ended its answer without having said anything".to_owned(),
-            kind: "server_error".to_owned(),
-            param: None,
-            code: Some("server_error".to_owned()),
+        self.word.error.get_or_insert_with(|| {
+            ErrorBody::server_error("the provider ended its answer without having said anything")
         });
     }
 
