@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiKeyId, BatchId, Money, Operation, OrganizationId, ProjectId, RequestId, ResponseId,
-    ServiceAccountId, Timestamp, Usage,
+    ServiceAccountId, ServiceTier, Timestamp, Usage,
 };
 
 /// How an admitted call ended.
@@ -23,6 +23,8 @@ pub enum Outcome {
     TimedOut,
     /// This node was stopped while the call was under way.
     Stopped,
+    /// This node had more to do than it could, and did not begin it.
+    Shed,
 }
 
 impl Outcome {
@@ -35,6 +37,7 @@ impl Outcome {
             Self::UpstreamBroken => "upstream_broken",
             Self::TimedOut => "timed_out",
             Self::Stopped => "stopped",
+            Self::Shed => "shed",
         }
     }
 }
@@ -82,8 +85,16 @@ pub struct CallRecord {
     pub outcome: Outcome,
     /// Attempts at providers, all targets and retries together.
     pub attempts: u32,
+    /// How urgent it was.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub service_tier: ServiceTier,
     /// Tokens.
     pub usage: Usage,
     /// What the tokens cost by the price table of that day; `None` where it has no price.
     pub cost: Option<Money>,
+}
+
+/// Most calls are of the default tier; their records need not say so.
+fn is_default(tier: &ServiceTier) -> bool {
+    *tier == ServiceTier::Default
 }

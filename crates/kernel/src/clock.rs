@@ -1,8 +1,8 @@
 //! Time, passed in: production reads the operating system, tests move it by hand.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,8 +87,13 @@ fn civil(day: i64) -> (i64, i64, i64) {
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The time of day.
+    /// The time of day. It may jump, when somebody sets it.
     fn now(&self) -> Timestamp;
+
+    /// Time that only goes forward, from a beginning of its own: for how long something took.
+    fn monotonic(&self) -> Duration {
+        self.now().since(Timestamp::from_micros(0))
+    }
 }
 
 /// A clock that many parts hold.
@@ -105,6 +110,11 @@ impl Clock for SystemClock {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
         Timestamp(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGINNING.elapsed()
     }
 }
 

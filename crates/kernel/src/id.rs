@@ -122,6 +122,32 @@ id!(
     "batch_"
 );
 
+id!(
+    /// A budget.
+    BudgetId,
+    "budget_"
+);
+id!(
+    /// A threshold of spending that somebody is told of.
+    AlertId,
+    "alert_"
+);
+id!(
+    /// An address that events are posted to.
+    WebhookId,
+    "webhook_"
+);
+id!(
+    /// A message on its way to somebody.
+    NoticeId,
+    "notice_"
+);
+id!(
+    /// An entry of the audit log.
+    AuditId,
+    "audit_log-"
+);
+
 /// `prefix` + 12 hexadecimal digits of Unix milliseconds + 20 random ones.
 pub fn time_ordered(prefix: &str, now: Timestamp, rng: &dyn Rng) -> String {
     let mut bytes = [0u8; 16];

@@ -5,6 +5,8 @@
 //! May know: nothing but itself. Must never do: I/O, SQL, HTTP, or depend on another crate of the
 //! house.
 
+pub mod actor;
+pub mod budget;
 pub mod call;
 pub mod catalog;
 pub mod clock;
@@ -12,20 +14,27 @@ pub mod id;
 pub mod limit;
 pub mod money;
 pub mod operation;
+pub mod period;
 pub mod principal;
 pub mod retention;
 pub mod rng;
+pub mod tier;
 pub mod usage;
 
+pub use actor::{Acting, Actor, Who};
+pub use budget::{Budget, Enforcement, Spender};
 pub use call::{CallRecord, Outcome};
 pub use clock::{Clock, SharedClock, SystemClock, Timestamp};
 pub use id::{
-    AdminKeyId, ApiKeyId, BatchId, ConversationId, FileId, LimitId, OrganizationId, ProjectId,
-    RequestId, ResponseId, ServiceAccountId, UploadId, UploadPartId,
+    AdminKeyId, AlertId, ApiKeyId, AuditId, BatchId, BudgetId, ConversationId, FileId, LimitId,
+    NoticeId, OrganizationId, ProjectId, RequestId, ResponseId, ServiceAccountId, UploadId,
+    UploadPartId, WebhookId,
 };
 pub use money::Money;
 pub use operation::Operation;
+pub use period::{NoSuchMonth, NoSuchZone, Period, Zone};
 pub use principal::{Principal, Role, Scope};
 pub use retention::{DEFAULT_RETENTION_DAYS, Retention, RetentionSetting, RetentionType};
 pub use rng::{Rng, SharedRng, SystemRng};
+pub use tier::ServiceTier;
 pub use usage::Usage;
