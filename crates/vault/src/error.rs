@@ -15,7 +15,7 @@ pub enum VaultError {
     InvalidMasterKey,
     /// The key file holds something else than a master key.
     #[error(
-        "{} does not hold a master key (32 bytes in base64); restore the file from its backup. \
+        "{} does not hold master keys (32 bytes in base64 on each line); restore the file from its backup. \
          Without it, what the database keeps sealed cannot be read again",
         path.display()
     )]
@@ -48,14 +48,20 @@ pub enum VaultError {
     },
     /// The value was sealed with another master key.
     #[error(
-        "sealed with master key {sealed_with}, but the master key here is {here}; start with the \
-         key that this database was made with"
+        "sealed with master key {sealed_with}, but the newest master key here is {here} and none \
+         before it is that one; add the key that it was sealed with"
     )]
     WrongMasterKey {
         /// The key that it was sealed with.
         sealed_with: KeyId,
-        /// The key of this vault.
+        /// The newest key of this vault.
         here: KeyId,
+    },
+    /// The key is not among those that are here.
+    #[error("master key {id} is not here; add it to the key file, or to the environment")]
+    NoSuchKey {
+        /// Which key.
+        id: KeyId,
     },
     /// The value was sealed by a newer Kijun.
     #[error("sealed in format {found}, newer than this Kijun knows; use the newer one")]
@@ -69,6 +75,9 @@ pub enum VaultError {
          from a backup"
     )]
     Damaged,
+    /// The parameters of a passphrase's derivation cannot be.
+    #[error("the key could not be derived from the passphrase; its parameters were changed")]
+    NotDerived,
     /// The cipher refused to work.
     #[error("the value could not be sealed; it is too long")]
     NotSealed,

@@ -45,9 +45,9 @@ impl MasterKey {
         Ok(KeyId(id))
     }
 
-    /// The key in base64, for the key file.
-    pub(crate) fn to_base64(&self) -> Zeroizing<String> {
-        Zeroizing::new(STANDARD.encode(self.0.as_slice()))
+    /// The key itself, for the key file.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_slice()
     }
 
     /// Fills `out` with bytes that only this key and `purpose` give (HKDF-SHA256).
@@ -63,7 +63,7 @@ impl fmt::Debug for MasterKey {
 }
 
 /// Which master key a value was sealed with.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub(crate) [u8; 8]);
 
 impl fmt::Display for KeyId {
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn base64_gives_the_same_key_back() -> Result<(), VaultError> {
         let key = MasterKey::generate(&SystemRng);
-        let again = MasterKey::from_base64(&format!("  {}\n", *key.to_base64()))?;
+        let again = MasterKey::from_base64(&format!("  {}\n", STANDARD.encode(key.as_bytes())))?;
         assert_eq!(again.id()?, key.id()?);
         assert_ne!(MasterKey::generate(&SystemRng).id()?, key.id()?);
         Ok(())

@@ -6,40 +6,116 @@
 //! version, the key's id and the value's place.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::aead::{self, LessSafeKey, NONCE_LEN, Nonce};
 use kernel::SharedRng;
 use zeroize::Zeroizing;
 
 use crate::cipher::{KEY_LEN, TAG_LEN, cipher};
-use crate::{Aad, KeyId, MasterKey, VaultError};
+use crate::{Aad, KeyId, MasterKey, MasterKeys, VaultError};
 
 const VERSION: u8 = 1;
 const HEADER_LEN: usize = 1 + 8;
 const WRAPPED_LEN: usize = NONCE_LEN + KEY_LEN + TAG_LEN;
 
-/// Seals values for places in the database, and opens them again.
+/// Seals values for places in the database, and opens them again. It seals with one master key and
+/// opens with all that it has.
 pub struct Vault {
-    key_id: KeyId,
-    wrapping: LessSafeKey,
+    ring: RwLock<Arc<Ring>>,
     rng: SharedRng,
 }
 
+/// The wrapping keys of the master keys that are here.
+struct Ring {
+    /// The newest first; never empty.
+    keys: Arc<[(KeyId, LessSafeKey)]>,
+    /// Which of them seals.
+    sealing: KeyId,
+}
+
 impl Vault {
-    /// The vault of a master key.
+    /// The vault of one master key.
     ///
     /// # Errors
     /// When the cipher cannot be set up.
     pub fn new(master: &MasterKey, rng: SharedRng) -> Result<Self, VaultError> {
-        // The master key itself encrypts nothing, so that later purposes get keys of their own.
-        let mut wrapping = Zeroizing::new([0; KEY_LEN]);
-        master.derive(b"kijun vault wrapping key v1", wrapping.as_mut())?;
-        Ok(Self { key_id: master.id()?, wrapping: cipher(&wrapping)?, rng })
+        Self::of([wrapping(master)?].into(), rng)
+    }
+
+    /// The vault of these keys. It seals with the newest until it is [told](Self::seal_with)
+    /// otherwise.
+    ///
+    /// # Errors
+    /// When the cipher cannot be set up.
+    pub fn with_keys(keys: &MasterKeys, rng: SharedRng) -> Result<Self, VaultError> {
+        Self::of(keys.keys().iter().map(wrapping).collect::<Result<_, _>>()?, rng)
+    }
+
+    fn of(keys: Arc<[(KeyId, LessSafeKey)]>, rng: SharedRng) -> Result<Self, VaultError> {
+        let sealing = keys.first().ok_or(VaultError::InvalidMasterKey)?.0;
+        Ok(Self { ring: RwLock::new(Arc::new(Ring { keys, sealing })), rng })
     }
 
     /// Which master key this vault seals with.
-    pub const fn key_id(&self) -> KeyId {
-        self.key_id
+    pub fn key_id(&self) -> KeyId {
+        self.ring().sealing
+    }
+
+    /// Which master keys this vault opens with, the newest first.
+    pub fn key_ids(&self) -> Vec<KeyId> {
+        self.ring().keys.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Seals with this key from now on.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchKey`] when it is not here; nothing changes then.
+    pub fn seal_with(&self, id: KeyId) -> Result<(), VaultError> {
+        let keys = Arc::clone(&self.ring().keys);
+        if keys.iter().all(|(own, _)| *own != id) {
+            return Err(VaultError::NoSuchKey { id });
+        }
+        self.put(Ring { keys, sealing: id });
+        Ok(())
+    }
+
+    /// Takes these keys in place of those that are here, and goes on to seal with the same.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchKey`] when that one is not among them: then all stay.
+    pub fn replace_keys(&self, keys: &MasterKeys) -> Result<(), VaultError> {
+        let sealing = self.key_id();
+        let keys: Arc<[_]> = keys.keys().iter().map(wrapping).collect::<Result<_, _>>()?;
+        if keys.iter().all(|(own, _)| *own != sealing) {
+            return Err(VaultError::NoSuchKey { id: sealing });
+        }
+        self.put(Ring { keys, sealing });
+        Ok(())
+    }
+
+    /// Which master key a value was sealed with.
+    ///
+    /// # Errors
+    /// When it is no sealed value, or one of a newer Kijun.
+    pub fn sealed_with(sealed: &[u8]) -> Result<KeyId, VaultError> {
+        let ([version, id @ ..], _) =
+            sealed.split_first_chunk::<HEADER_LEN>().ok_or(VaultError::Damaged)?;
+        match *version {
+            VERSION => Ok(KeyId(*id)),
+            found => Err(VaultError::UnknownVersion { found }),
+        }
+    }
+
+    /// The value sealed anew, if it is sealed with another key than this vault seals with.
+    ///
+    /// # Errors
+    /// As [`Vault::open`] and [`Vault::seal`].
+    pub fn rewrap(&self, aad: &Aad, sealed: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+        if Self::sealed_with(sealed)? == self.key_id() {
+            return Ok(None);
+        }
+        self.seal(aad, &self.open(aad, sealed)?).map(Some)
     }
 
     /// Encrypts `plaintext` for one place. Two seals of one value differ.
@@ -47,8 +123,9 @@ impl Vault {
     /// # Errors
     /// [`VaultError::NotSealed`] when the value is longer than the cipher allows (64 GiB).
     pub fn seal(&self, aad: &Aad, plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let ring = self.ring();
         let mut header = [VERSION; HEADER_LEN];
-        header[1..].copy_from_slice(&self.key_id.0);
+        header[1..].copy_from_slice(&ring.sealing.0);
         let context = [&header, aad.as_bytes()].concat();
 
         let mut data_key = Zeroizing::new([0; KEY_LEN]);
@@ -56,7 +133,12 @@ impl Vault {
         let mut sealed =
             Vec::with_capacity(HEADER_LEN + WRAPPED_LEN + NONCE_LEN + plaintext.len() + TAG_LEN);
         sealed.extend_from_slice(&header);
-        self.append_sealed(&self.wrapping, &context, data_key.as_slice(), &mut sealed)?;
+        self.append_sealed(
+            ring.wrapping(ring.sealing)?,
+            &context,
+            data_key.as_slice(),
+            &mut sealed,
+        )?;
         self.append_sealed(&cipher(&data_key)?, &context, plaintext, &mut sealed)?;
         Ok(sealed)
     }
@@ -66,24 +148,25 @@ impl Vault {
     /// # Errors
     /// When it was sealed with another master key or by a newer Kijun, or is not whole.
     pub fn open(&self, aad: &Aad, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let key_id = Self::sealed_with(sealed)?;
+        let ring = self.ring();
+        let wrapping = ring.wrapping(key_id)?;
         let (header, rest) = sealed.split_first_chunk::<HEADER_LEN>().ok_or(VaultError::Damaged)?;
-        let [version, key_id @ ..] = *header;
-        if version != VERSION {
-            return Err(VaultError::UnknownVersion { found: version });
-        }
-        if key_id != self.key_id.0 {
-            return Err(VaultError::WrongMasterKey {
-                sealed_with: KeyId(key_id),
-                here: self.key_id,
-            });
-        }
         let context = [header.as_slice(), aad.as_bytes()].concat();
         let (wrapped, value) =
             rest.split_first_chunk::<WRAPPED_LEN>().ok_or(VaultError::Damaged)?;
-        let data_key = open_sealed(&self.wrapping, &context, wrapped)?;
+        let data_key = open_sealed(wrapping, &context, wrapped)?;
         let data_key: &[u8; KEY_LEN] =
             data_key.as_slice().try_into().map_err(|_| VaultError::Damaged)?;
         open_sealed(&cipher(data_key)?, &context, value)
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put(&self, ring: Ring) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
 
     /// Appends a fresh nonce, the ciphertext and its tag to `out`.
@@ -113,8 +196,24 @@ impl Vault {
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vault").field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("Vault").field("key_id", &self.key_id()).finish_non_exhaustive()
     }
+}
+
+impl Ring {
+    fn wrapping(&self, id: KeyId) -> Result<&LessSafeKey, VaultError> {
+        let found = self.keys.iter().find(|(own, _)| *own == id);
+        let here = self.keys.first().map_or(self.sealing, |(newest, _)| *newest);
+        found.map(|(_, key)| key).ok_or(VaultError::WrongMasterKey { sealed_with: id, here })
+    }
+}
+
+/// The wrapping key of a master key, which itself encrypts nothing, so that later purposes get keys
+/// of their own.
+fn wrapping(master: &MasterKey) -> Result<(KeyId, LessSafeKey), VaultError> {
+    let mut wrapping = Zeroizing::new([0; KEY_LEN]);
+    master.derive(b"kijun vault wrapping key v1", wrapping.as_mut())?;
+    Ok((master.id()?, cipher(&wrapping)?))
 }
 
 fn open_sealed(
@@ -134,8 +233,6 @@ fn open_sealed(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use kernel::SystemRng;
 
     use super::*;
@@ -209,5 +306,52 @@ mod tests {
         sealed[0] = 2;
         let opened = vault.open(&place(), &sealed);
         assert!(matches!(opened, Err(VaultError::UnknownVersion { found: 2 })));
+    }
+
+    #[test]
+    fn old_values_open_and_new_ones_are_sealed_with_the_key_in_use() {
+        let mut keys = MasterKeys::of(MasterKey::generate(&SystemRng));
+        let vault = Vault::with_keys(&keys, Arc::new(SystemRng)).unwrap();
+        let old = vault.seal(&place(), b"old").unwrap();
+        let (first, second) = (vault.key_id(), keys.rotate(&SystemRng).unwrap());
+        assert!(matches!(vault.seal_with(second), Err(VaultError::NoSuchKey { .. })));
+
+        vault.replace_keys(&keys).unwrap();
+        assert_eq!((vault.key_id(), vault.key_ids()), (first, vec![second, first]));
+        vault.seal_with(second).unwrap();
+        let new = vault.seal(&place(), b"new").unwrap();
+        assert_eq!(Vault::sealed_with(&old).unwrap(), first);
+        assert_eq!(Vault::sealed_with(&new).unwrap(), second);
+        assert_eq!(vault.open(&place(), &old).unwrap().as_slice(), b"old");
+        assert_eq!(vault.open(&place(), &new).unwrap().as_slice(), b"new");
+    }
+
+    #[test]
+    fn a_value_is_wrapped_anew_once() {
+        let mut keys = MasterKeys::of(MasterKey::generate(&SystemRng));
+        let vault = Vault::with_keys(&keys, Arc::new(SystemRng)).unwrap();
+        let old = vault.seal(&place(), b"sk-secret").unwrap();
+        assert_eq!(vault.rewrap(&place(), &old).unwrap(), None);
+        let second = keys.rotate(&SystemRng).unwrap();
+        vault.replace_keys(&keys).unwrap();
+        vault.seal_with(second).unwrap();
+        let new = vault.rewrap(&place(), &old).unwrap().unwrap();
+        assert_eq!(Vault::sealed_with(&new).unwrap(), second);
+        assert_eq!(vault.rewrap(&place(), &new).unwrap(), None);
+        assert!(vault.rewrap(&Aad::new("provider", "api_key", "azure"), &old).is_err());
+
+        keys.keep_only(second).unwrap();
+        vault.replace_keys(&keys).unwrap();
+        assert_eq!(vault.open(&place(), &new).unwrap().as_slice(), b"sk-secret");
+        assert!(matches!(vault.open(&place(), &old), Err(VaultError::WrongMasterKey { .. })));
+    }
+
+    #[test]
+    fn the_key_in_use_cannot_be_taken_away() {
+        let vault = vault();
+        let strangers = MasterKeys::of(MasterKey::generate(&SystemRng));
+        let before = vault.key_ids();
+        assert!(matches!(vault.replace_keys(&strangers), Err(VaultError::NoSuchKey { .. })));
+        assert_eq!(vault.key_ids(), before);
     }
 }
