@@ -60,8 +60,9 @@ impl ErrorBody {
     /// Reads what a server said with an error status, whatever its shape.
     pub fn from_upstream(status: u16, body: &[u8]) -> Self {
         let said = Said::read(body);
+        let message = said.message.filter(|message| !message.trim().is_empty());
         Self {
-            message: said.message.unwrap_or_else(|| format!("The provider answered {status}.")),
+            message: message.unwrap_or_else(|| format!("The provider answered {status}.")),
             kind: said.kind.unwrap_or_else(|| kind_of(status).to_owned()),
             param: said.param,
             code: said.code.or(said.status),
@@ -104,7 +105,9 @@ pub fn envelope(status: u16, body: &Bytes) -> Bytes {
         && let Some(Value::Object(complete)) = envelope.get_mut("error")
     {
         for (key, value) in std::mem::take(complete) {
-            if inner.get(&key).is_none_or(Value::is_null) {
+            // Clients read the type as a text, whatever else may be there.
+            let lacks = |said: &Value| said.is_null() || key == "type" && !said.is_string();
+            if inner.get(&key).is_none_or(lacks) {
                 inner.insert(key, value);
             }
         }
@@ -391,6 +394,20 @@ mod tests {
             (302, String::new(), ServerError),
         ] {
             assert_eq!(classify(status, body.as_bytes()), class, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_a_whole_envelope_with_words_in_it() {
+        for said in
+            [r#""""#, r#"{"error":" "}"#, r#"{"error":{"message":"m","type":429}}"#, "[]", "\n"]
+        {
+            let told = envelope(429, &Bytes::copy_from_slice(said.as_bytes()));
+            assert!(is_envelope(&told), "{said}");
+            assert!(
+                !ErrorBody::from_upstream(429, said.as_bytes()).message.trim().is_empty(),
+                "{said}"
+            );
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Envelope {
     pub prompt_cache_key: Option<String>,
     /// The most tokens that one choice may have: `max_completion_tokens`, else `max_tokens`.
     pub max_output_tokens: Option<u64>,
+    /// The `service_tier` that is asked for, whatever it means to the provider.
+    pub service_tier: Option<String>,
     /// How many choices are asked for.
     pub n: u64,
     /// How long the input is, roughly, in bytes of text: an image counts as much as the tokens
@@ -76,6 +78,7 @@ impl Envelope {
         let user = Field("user", fields.user).text(LONGEST_NAME)?;
         let safety_identifier =
             Field("safety_identifier", fields.safety_identifier).text(LONGEST_NAME)?;
+        let service_tier = Field("service_tier", fields.service_tier).text(LONGEST_NAME)?;
         let prompt_cache_key =
             Field("prompt_cache_key", fields.prompt_cache_key).text(LONGEST_NAME)?;
         Ok(Self {
@@ -85,6 +88,7 @@ impl Envelope {
             end_user: safety_identifier.or(user).filter(|user| !user.is_empty()),
             prompt_cache_key: prompt_cache_key.filter(|key| !key.is_empty()),
             max_output_tokens: fields.longest_output(operation)?,
+            service_tier,
             n: Field("n", fields.n).integer(1..=128)?.unwrap_or(1),
             input_bytes,
             splice,
@@ -148,6 +152,8 @@ struct Fields<'a> {
     safety_identifier: Option<&'a RawValue>,
     #[serde(borrow)]
     prompt_cache_key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
 }
 
 impl Fields<'_> {

@@ -90,6 +90,7 @@ pub enum Forward {
 pub struct StreamMeter {
     show_usage: bool,
     usage: Option<Bytes>,
+    service_tier: Option<String>,
     output: OutputText,
     finish_reasons: Vec<String>,
     error: Option<ErrorBody>,
@@ -143,6 +144,7 @@ impl StreamMeter {
         let Some(said) = chunk.usage else { return Forward::AsIs };
         let reported = said.get().starts_with('{');
         if reported {
+            self.service_tier = chunk.service_tier.and_then(text);
             self.usage = Some(match event.data {
                 Cow::Borrowed(_) => raw.slice_ref(said.get().as_bytes()),
                 Cow::Owned(_) => Bytes::copy_from_slice(said.get().as_bytes()),
@@ -168,6 +170,11 @@ impl StreamMeter {
     /// the last word counts.
     pub fn usage(&self) -> Option<Usage> {
         self.usage.as_deref().and_then(usage::read)
+    }
+
+    /// The service tier that the provider says it answered in, with its usage.
+    pub fn service_tier(&self) -> Option<&str> {
+        self.service_tier.as_deref()
     }
 
     /// What the model wrote so far, for counting its tokens when no usage comes.
@@ -205,6 +212,8 @@ struct Chunk<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
 }
 
 impl<'a> Chunk<'a> {
@@ -219,9 +228,14 @@ impl<'a> Chunk<'a> {
         // Choices in a shape of the server's own must not keep the usage from being seen.
         object(json).or_else(|| {
             let Frame { usage, error } = object(json)?;
-            Some(Self { choices: None, usage, error })
+            Some(Self { choices: None, usage, error, service_tier: None })
         })
     }
+}
+
+/// What a JSON string says.
+fn text(json: &RawValue) -> Option<String> {
+    serde_json::from_str(json.get()).ok()
 }
 
 /// A JSON text, or an event with it, without the member `"usage"` that has this value.

@@ -26,6 +26,8 @@ struct Response<'a> {
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
     #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
     output: Option<Vec<Item<'a>>>,
 }
 
@@ -57,9 +59,11 @@ impl StreamMeter {
             kind if kind.ends_with(".delta") => self.output.push(&event.delta),
             _ => {}
         }
-        let usage = event.response.and_then(|response| response.usage).map(RawValue::get);
+        let Some(response) = event.response else { return };
+        let usage = response.usage.map(RawValue::get);
         if let Some(usage) = usage.filter(|usage| usage.starts_with('{')) {
             self.usage = Some(Bytes::copy_from_slice(usage.as_bytes()));
+            self.service_tier = response.service_tier.and_then(super::text);
         }
     }
 }
