@@ -1,10 +1,12 @@
 //! Admin keys of organisations. Only the hash of a key's secret is stored.
 
 use kernel::{AdminKeyId, OrganizationId, Scope, Timestamp};
+use serde_json::json;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name, to_micros};
+use crate::event::Event;
 use crate::scope::whole_organization;
 use crate::{NewSecret, Page, Paged, Store, StoreError, organization};
 
@@ -81,7 +83,11 @@ impl Store {
                 StoreError::conflict("admin key", &key.redacted, "is already in use; make another")
             })
         })?;
-        change.commit().await?;
+        let shown = json!({
+            "name": key.name, "redacted": key.redacted, "expires_at": to_micros(key.expires_at),
+        });
+        let created = Event::of(scope, "kijun.admin_api_key.created").on("admin_key", &key.id);
+        change.commit(created.after(shown)).await?;
         Ok(key)
     }
 
@@ -137,18 +143,21 @@ impl Store {
         let now = self.now();
         let mut change = self.change().await?;
         let key = find(change.connection(), scope, id).await?;
-        let works = key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now);
+        if key.revoked_at.is_some() {
+            return Ok(key);
+        }
+        let works = key.expires_at.is_none_or(|end| end > now);
         if works && !another_works(change.connection(), &key, now).await? {
             return Err(StoreError::LastOne { what: "admin key", id: id.to_string() });
         }
-        let row = sqlx::query(
-            "UPDATE admin_key SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2 RETURNING *",
-        )
-        .bind(now.as_micros())
-        .bind(id.as_str())
-        .fetch_one(change.connection())
-        .await?;
-        change.commit().await?;
+        let row = sqlx::query("UPDATE admin_key SET revoked_at = $1 WHERE id = $2 RETURNING *")
+            .bind(now.as_micros())
+            .bind(id.as_str())
+            .fetch_one(change.connection())
+            .await?;
+        let shown = json!({"name": key.name, "redacted": key.redacted});
+        let deleted = Event::of(scope, "kijun.admin_api_key.deleted").on("admin_key", id);
+        change.commit(deleted.before(shown)).await?;
         admin_key(&row)
     }
 

@@ -2,10 +2,12 @@
 //! secrets rotate, and for a while two of them may work.
 
 use kernel::{ApiKeyId, OrganizationId, ProjectId, Scope, ServiceAccountId, Timestamp};
+use serde_json::{Value, json};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name, to_micros};
+use crate::event::Event;
 use crate::scope::project_of;
 use crate::{Page, Paged, Store, StoreError, project, service_account};
 
@@ -105,7 +107,7 @@ impl Store {
         .await?;
         insert_secret(change.connection(), &id, &new.secret, created_at).await?;
         let key = find(change.connection(), scope, &id).await?;
-        change.commit().await?;
+        change.commit(event(&key, "api_key.created").after(shown(&key))).await?;
         Ok(key)
     }
 
@@ -181,23 +183,33 @@ impl Store {
         .execute(change.connection())
         .await?;
         insert_secret(change.connection(), id, secret, now).await?;
-        let key = find(change.connection(), scope, id).await?;
-        change.commit().await?;
-        Ok(key)
+        let rotated = find(change.connection(), scope, id).await?;
+        let before = json!({
+            "redacted": key.redacted, "expires_at": to_micros(key.expires_at),
+            "works_until": old_expires_at.as_micros(),
+        });
+        let after = json!({
+            "redacted": rotated.redacted, "expires_at": to_micros(rotated.expires_at),
+        });
+        change.commit(event(&key, "api_key.updated").before(before).after(after)).await?;
+        Ok(rotated)
     }
 
     /// Revokes a key with all its secrets, for good. Revoking it again changes nothing.
     pub async fn api_key_revoke(&self, scope: &Scope, id: &ApiKeyId) -> Result<ApiKey, StoreError> {
         let now = self.now();
         let mut change = self.change().await?;
-        find(change.connection(), scope, id).await?;
-        sqlx::query("UPDATE api_key SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
+        let found = find(change.connection(), scope, id).await?;
+        if found.revoked_at.is_some() {
+            return Ok(found);
+        }
+        sqlx::query("UPDATE api_key SET revoked_at = $1 WHERE id = $2")
             .bind(now.as_micros())
             .bind(id.as_str())
             .execute(change.connection())
             .await?;
         let key = find(change.connection(), scope, id).await?;
-        change.commit().await?;
+        change.commit(event(&key, "api_key.deleted").before(shown(&found))).await?;
         Ok(key)
     }
 
@@ -217,6 +229,23 @@ impl Store {
         }
         write.commit().await
     }
+}
+
+/// Something that happened to a key.
+fn event(key: &ApiKey, name: &'static str) -> Event {
+    let scope = Scope::organization(key.organization.clone());
+    let event = Event::of(&scope, name).within(&key.project).on("api_key", &key.id);
+    match &key.service_account {
+        Some(account) => event.on("service_account", account),
+        None => event,
+    }
+}
+
+/// What the audit log shows of a key.
+fn shown(key: &ApiKey) -> Value {
+    json!({
+        "name": key.name, "redacted": key.redacted, "expires_at": to_micros(key.expires_at),
+    })
 }
 
 async fn find(

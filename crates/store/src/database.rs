@@ -38,6 +38,10 @@ const SQLITE_PRAGMAS: &str = "PRAGMA page_size = 16384; PRAGMA busy_timeout = 50
                               PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                               PRAGMA secure_delete = ON";
 
+/// Statements are short, so that compiling one takes longer than it saves; and a row that is looked
+/// up by an index costs little more than one that is read in turn, as it does off spinning disks.
+const POSTGRES_SETTINGS: &str = "SET jit = off; SET random_page_cost = 1.1";
+
 /// One database and its connections.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -105,7 +109,11 @@ impl Database {
                     connection.execute(sqlx::raw_sql(SQLITE_PRAGMAS)).await.map(|_| ())
                 })
             }),
-            Engine::Postgres => options,
+            Engine::Postgres => options.after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(sqlx::raw_sql(POSTGRES_SETTINGS)).await.map(|_| ())
+                })
+            }),
         };
         let pool = options.connect_lazy_with(connect);
         Ok(Self { pool, engine, writer: Mutex::new(()), doubted })
@@ -153,6 +161,25 @@ impl Database {
             lock.execute(write.connection()).await?;
         }
         Ok(write)
+    }
+
+    /// A transaction that sees one state of the database, whatever others write meanwhile.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let begin = match self.engine {
+            // The first statement decides which state it is.
+            Engine::Sqlite => "BEGIN",
+            Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        Ok(self.pool.begin_with(begin).await?)
+    }
+
+    /// A transaction that may write, on a database that nobody else uses.
+    pub(crate) async fn alone(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let begin = match self.engine {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => "BEGIN",
+        };
+        Ok(self.pool.begin_with(begin).await?)
     }
 
     pub(crate) async fn close(&self) {

@@ -1,5 +1,6 @@
 //! What callers of the store branch on.
 
+use sqlx::error::DatabaseError;
 use vault::VaultError;
 
 /// Why the store did not do what it was asked.
@@ -60,6 +61,11 @@ pub enum StoreError {
         /// What was asked for.
         what: &'static str,
     },
+    /// Somebody who is not named would change what is audited.
+    #[error(
+        "this change names nobody who makes it, so it is not made; please report this as a bug"
+    )]
+    Unattributed,
     /// A newer Kijun has worked on this database.
     #[error(
         "the database has schema version {found}, but this Kijun knows versions up to {known}; \
@@ -87,6 +93,20 @@ pub enum StoreError {
         what: String,
         /// Why not.
         source: VaultError,
+    },
+    /// The database answers, and takes no such value.
+    #[error("the database refuses a value: {reason}")]
+    Refused {
+        /// What the database said.
+        reason: String,
+    },
+    /// A record of a call that the database will never take; those beside it it may.
+    #[error("the record of call `{id}` cannot be stored: {reason}; put it aside and go on")]
+    Unstorable {
+        /// The call.
+        id: kernel::RequestId,
+        /// What the database said.
+        reason: String,
     },
     /// A row that this Kijun did not write, or that was damaged.
     #[error("column `{column}` cannot be read: {reason}; restore the row from a backup")]
@@ -132,8 +152,23 @@ impl From<sqlx::Error> for StoreError {
                     .into(),
             },
             // The message alone: a database's detail may quote values.
+            sqlx::Error::Database(error) if refuses_value(error.as_ref()) => {
+                Self::Refused { reason: error.message().into() }
+            }
             sqlx::Error::Database(error) => Self::Unavailable { reason: error.message().into() },
             error => Self::Unavailable { reason: error.to_string() },
         }
+    }
+}
+
+/// Whether the same statement fails however often it is tried. Any other trouble, such as a full
+/// disk, is the database's and not the value's.
+fn refuses_value(error: &dyn DatabaseError) -> bool {
+    let Some(code) = error.code() else { return false };
+    // SQLite's codes are numbers: too big, constraint, mismatch, in the lowest byte. PostgreSQL's
+    // have five characters, of which two are the class: data exception, integrity, limits.
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 18..=20),
+        _ => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
     }
 }

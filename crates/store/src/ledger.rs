@@ -1,14 +1,13 @@
-//! The ledger: one row for every admitted call, written exactly once.
+//! The ledger: one row for every admitted call. How rows get there is in [`crate::call_insert`].
 
-use kernel::{
-    ApiKeyId, BatchId, CallRecord, Money, ProjectId, RequestId, ResponseId, Scope, Timestamp, Usage,
-};
+use std::borrow::Cow;
+
+use kernel::{ApiKeyId, CallRecord, Money, ProjectId, RequestId, Scope, Timestamp, Usage};
+use sqlx::Any;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AssertSqlSafe};
 
 use crate::columns::{Columns, to_number, unreadable, without_nul};
-use crate::database::Engine;
 use crate::scope::project_of;
 use crate::{Page, Paged, Store, StoreError};
 
@@ -27,7 +26,7 @@ pub struct CallFilter {
     pub end: Option<Timestamp>,
 }
 
-const COLUMNS: [&str; 27] = [
+pub(crate) const COLUMNS: [&str; 29] = [
     "id",
     "started_at",
     "duration_us",
@@ -55,48 +54,22 @@ const COLUMNS: [&str; 27] = [
     "output_audio_tokens",
     "estimated",
     "cost",
+    "batch",
+    "service_tier",
 ];
-
-/// The columns of what a call was made for, which most calls have nothing in.
-const ORIGIN_COLUMNS: [&str; 3] = ["call_id", "response_id", "batch_id"];
-
-/// Rows per statement, in turn until no record is left. A few sizes that come again and again stay
-/// prepared. The largest binds 6 912 values, under the 32 766 of SQLite and the 65 535 of
-/// PostgreSQL; more make the statement no cheaper per row.
-const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// No call has more tokens of a kind. An upstream that reports more is wrong, and the sum of a few
 /// such reports would no longer fit its column.
 const MOST_TOKENS: u64 = 1_000_000_000_000;
 
-impl Store {
-    /// Writes records, all of them or none, and says how many were new. A record whose id is
-    /// already in the ledger changes nothing, so a batch may be sent again after a failure.
-    pub async fn call_insert(&self, records: &[CallRecord]) -> Result<u64, StoreError> {
-        let engine = self.database().engine();
-        let mut new = 0;
-        let mut write = self.write().await?;
-        for chunk in in_chunks(records) {
-            let sql = insert_statement(engine, "call", &COLUMNS, chunk.len());
-            let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind);
-            new += query.execute(write.connection()).await?.rows_affected();
-        }
-        let made = |record: &&CallRecord| record.response.is_some() || record.batch.is_some();
-        let origins: Vec<_> = records.iter().filter(made).collect();
-        for chunk in in_chunks(&origins) {
-            let sql = insert_statement(engine, "call_origin", &ORIGIN_COLUMNS, chunk.len());
-            let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, record| {
-                query
-                    .bind(record.id.as_str())
-                    .bind(record.response.as_ref().map(ResponseId::as_str))
-                    .bind(record.batch.as_ref().map(BatchId::as_str))
-            });
-            query.execute(write.connection()).await?;
-        }
-        write.commit().await?;
-        Ok(new)
-    }
+/// No call costs more: a million dollars. As with tokens, the sum must fit.
+const MOST_COST: Money = Money::from_nanos(1_000_000_000_000_000);
 
+/// The longest name of a model or user, in bytes; requests may not have a longer one. An index of
+/// PostgreSQL refuses rows whose columns are together longer than 2 704.
+const LONGEST_NAME: usize = 1_024;
+
+impl Store {
     /// One call in the scope.
     pub async fn call_get(&self, scope: &Scope, id: &RequestId) -> Result<CallRecord, StoreError> {
         sqlx::query(
@@ -146,45 +119,11 @@ impl Store {
     }
 }
 
-/// All rows, in runs of the sizes of [`CHUNKS`].
-fn in_chunks<T>(rows: &[T]) -> Vec<&[T]> {
-    let mut rest = rows;
-    let mut all = Vec::new();
-    for size in CHUNKS {
-        let chunks = rest.chunks_exact(size);
-        rest = chunks.remainder();
-        all.extend(chunks);
-    }
-    all
-}
-
-/// `INSERT` of that many rows, of which the known ones change nothing; the first column is the key.
-/// SQLite finds a numbered placeholder by search, which over thousands of them costs more than the
-/// insert; so there they have no numbers.
-fn insert_statement(engine: Engine, table: &str, columns: &[&str], rows: usize) -> String {
-    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
-    for place in 0..rows * columns.len() {
-        sql.push_str(match (place, place % columns.len()) {
-            (0, _) => "(",
-            (_, 0) => "), (",
-            _ => ", ",
-        });
-        match engine {
-            Engine::Sqlite => sql.push('?'),
-            Engine::Postgres => sql.push_str(&format!("${}", place + 1)),
-        }
-    }
-    let key = columns.first().unwrap_or(&"id");
-    sql.push_str(&format!(") ON CONFLICT ({key}) DO NOTHING"));
-    sql
-}
-
 type Insert<'q> = Query<'q, Any, AnyArguments>;
 
 /// Binds one record, in the order of [`COLUMNS`].
-fn bind<'q>(query: Insert<'q>, record: &'q CallRecord) -> Insert<'q> {
+pub(crate) fn bind<'q>(query: Insert<'q>, record: &'q CallRecord) -> Insert<'q> {
     let usage = &record.usage;
-    let tokens = |count: u64| to_number(count.min(MOST_TOKENS));
     query
         .bind(record.id.as_str())
         .bind(record.started_at.as_micros())
@@ -194,25 +133,47 @@ fn bind<'q>(query: Insert<'q>, record: &'q CallRecord) -> Insert<'q> {
         .bind(record.project.as_str())
         .bind(record.api_key.as_str())
         .bind(record.service_account.as_ref().map(kernel::ServiceAccountId::as_str))
-        .bind(record.end_user.as_deref().map(without_nul))
+        .bind(record.end_user.as_deref().map(stored_text).as_deref())
         .bind(record.operation.as_str())
-        .bind(without_nul(&record.model))
-        .bind(without_nul(&record.provider))
-        .bind(without_nul(&record.upstream_model))
+        .bind(&*stored_text(&record.model))
+        .bind(&*stored_text(&record.provider))
+        .bind(&*stored_text(&record.upstream_model))
         .bind(i64::from(record.stream))
         .bind(i64::from(record.status))
         .bind(record.outcome.as_str())
         .bind(i64::from(record.attempts))
-        .bind(tokens(usage.input))
-        .bind(tokens(usage.input_cached))
-        .bind(tokens(usage.input_cache_write))
-        .bind(tokens(usage.input_audio))
-        .bind(tokens(usage.input_image))
-        .bind(tokens(usage.output))
-        .bind(tokens(usage.output_reasoning))
-        .bind(tokens(usage.output_audio))
+        .bind(stored_tokens(usage.input))
+        .bind(stored_tokens(usage.input_cached))
+        .bind(stored_tokens(usage.input_cache_write))
+        .bind(stored_tokens(usage.input_audio))
+        .bind(stored_tokens(usage.input_image))
+        .bind(stored_tokens(usage.output))
+        .bind(stored_tokens(usage.output_reasoning))
+        .bind(stored_tokens(usage.output_audio))
         .bind(i64::from(usage.estimated))
-        .bind(record.cost.map(Money::as_nanos))
+        .bind(record.cost.map(stored_cost))
+        .bind(i64::from(record.batch.is_some()))
+        .bind(record.service_tier.as_str())
+}
+
+/// A text as the ledger has it.
+pub(crate) fn stored_text(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_NAME && !text.contains('\0') {
+        return Cow::Borrowed(text);
+    }
+    let mut text = without_nul(text);
+    text.truncate(text.floor_char_boundary(LONGEST_NAME));
+    Cow::Owned(text)
+}
+
+/// A count of tokens as the ledger has it.
+pub(crate) fn stored_tokens(count: u64) -> i64 {
+    to_number(count.min(MOST_TOKENS))
+}
+
+/// A cost as the ledger has it.
+pub(crate) fn stored_cost(cost: Money) -> i64 {
+    cost.min(MOST_COST).as_nanos()
 }
 
 fn record(row: &AnyRow) -> Result<CallRecord, StoreError> {
@@ -240,6 +201,7 @@ fn record(row: &AnyRow) -> Result<CallRecord, StoreError> {
         status: u16::try_from(small("status")?).map_err(|e| unreadable("status", e.to_string()))?,
         outcome: row.word("outcome")?,
         attempts: small("attempts")?,
+        service_tier: row.word("service_tier")?,
         usage: Usage {
             input: row.count("input_tokens")?,
             input_cached: row.count("input_cached_tokens")?,
@@ -260,24 +222,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_chunk_stays_under_what_sqlite_binds() {
-        assert!(CHUNKS.iter().all(|rows| rows * COLUMNS.len() <= 32_766));
+    fn a_text_is_stored_as_it_is_unless_no_index_takes_it() {
+        assert_eq!(stored_text("gpt-5"), "gpt-5");
+        assert_eq!(stored_text("a\0b"), "a\u{fffd}b");
+        let long = stored_text(&"本".repeat(1_000)).into_owned();
+        assert_eq!(long, "本".repeat(341));
+        assert!(stored_text(&"\0".repeat(1_024)).len() <= LONGEST_NAME);
     }
 
     #[test]
-    fn every_row_is_in_one_chunk() {
-        let rows: Vec<_> = (0..600).collect();
-        let chunks = in_chunks(&rows);
-        assert!(chunks.iter().all(|chunk| CHUNKS.contains(&chunk.len())));
-        assert_eq!(chunks.concat(), rows);
-    }
-
-    #[test]
-    fn the_statement_has_a_place_for_every_value() {
-        let numbered = insert_statement(Engine::Postgres, "call", &COLUMNS, 2);
-        assert!(numbered.contains("$26, $27), ($28, $29"), "{numbered}");
-        assert!(numbered.ends_with("$54) ON CONFLICT (id) DO NOTHING"), "{numbered}");
-        let plain = insert_statement(Engine::Sqlite, "call", &COLUMNS, 2);
-        assert_eq!(plain.matches('?').count(), 54);
+    fn thousands_of_absurd_calls_fit_a_sum() {
+        let most = Money::from_nanos(i64::MAX);
+        assert!(stored_cost(most).checked_mul(9_000).is_some());
+        assert!(stored_tokens(u64::MAX).checked_mul(9_000_000).is_some());
     }
 }

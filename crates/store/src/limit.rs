@@ -2,9 +2,12 @@
 
 use kernel::limit::{Limit, LimitMeasure, LimitScope};
 use kernel::{LimitId, OrganizationId, Scope};
+use serde_json::{Value, json};
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name, to_number};
+use crate::event::Event;
 use crate::scope::whole_organization;
 use crate::{Store, StoreError, organization};
 
@@ -63,7 +66,8 @@ impl Store {
         .bind(now.as_micros())
         .execute(change.connection())
         .await?;
-        change.commit().await?;
+        let created = event(scope, "kijun.rate_limit.created", &limit.id);
+        change.commit(created.after(shown(&limit))).await?;
         Ok(limit)
     }
 
@@ -98,34 +102,58 @@ impl Store {
         let organization = whole_organization(scope, "limits")?;
         check_amount(amount)?;
         let mut change = self.change().await?;
-        let row = sqlx::query(
-            "UPDATE usage_limit SET amount = $1 WHERE id = $2 AND organization_id = $3
-             RETURNING *",
-        )
-        .bind(to_number(amount))
-        .bind(id.as_str())
-        .bind(organization)
-        .fetch_optional(change.connection())
-        .await?
-        .ok_or_else(|| StoreError::not_found("limit", id.as_str()))?;
-        change.commit().await?;
-        limit(&row)
+        let found = find(change.connection(), organization, id).await?;
+        sqlx::query("UPDATE usage_limit SET amount = $1 WHERE id = $2")
+            .bind(to_number(amount))
+            .bind(id.as_str())
+            .execute(change.connection())
+            .await?;
+        // Under the name of what is counted, without which a number says nothing.
+        let shown = |amount| json!({ found.measure.as_str(): amount });
+        let updated = event(scope, "rate_limit.updated", id).before(shown(found.amount));
+        change.commit(updated.after(shown(amount))).await?;
+        let limit = Limit { amount, ..found };
+        Ok(limit)
     }
 
     /// Deletes a limit.
     pub async fn limit_delete(&self, scope: &Scope, id: &LimitId) -> Result<(), StoreError> {
         let organization = whole_organization(scope, "limits")?;
         let mut change = self.change().await?;
-        let deleted = sqlx::query("DELETE FROM usage_limit WHERE id = $1 AND organization_id = $2")
+        let found = find(change.connection(), organization, id).await?;
+        sqlx::query("DELETE FROM usage_limit WHERE id = $1")
             .bind(id.as_str())
-            .bind(organization)
             .execute(change.connection())
             .await?;
-        if deleted.rows_affected() == 0 {
-            return Err(StoreError::not_found("limit", id.as_str()));
-        }
-        change.commit().await
+        change.commit(event(scope, "rate_limit.deleted", id).before(shown(&found))).await
     }
+}
+
+async fn find(
+    connection: &mut AnyConnection,
+    organization: &str,
+    id: &LimitId,
+) -> Result<Limit, StoreError> {
+    sqlx::query("SELECT * FROM usage_limit WHERE id = $1 AND organization_id = $2")
+        .bind(id.as_str())
+        .bind(organization)
+        .fetch_optional(connection)
+        .await?
+        .as_ref()
+        .map_or_else(|| Err(StoreError::not_found("limit", id.as_str())), limit)
+}
+
+/// Something that happened to a limit.
+fn event(scope: &Scope, name: &'static str, id: &LimitId) -> Event {
+    Event::of(scope, name).on("rate_limit", id)
+}
+
+/// What the audit log shows of a limit.
+fn shown(limit: &Limit) -> Value {
+    let Limit { id: _, scope, subject, model, measure, amount } = limit;
+    json!({
+        "scope": scope, "subject": subject, "model": model, "measure": measure, "amount": amount,
+    })
 }
 
 fn check(limit: &Limit) -> Result<(), StoreError> {

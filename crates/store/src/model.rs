@@ -1,10 +1,12 @@
 //! Model aliases that were made by API or shell.
 
 use kernel::catalog::{ModelSpec, Source};
+use serde_json::{Value, json};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name, to_json};
+use crate::event::Event;
 use crate::{Store, StoreError};
 
 impl Store {
@@ -22,6 +24,7 @@ impl Store {
         }
         let now = self.now().as_micros();
         let mut change = self.change().await?;
+        let found = find(change.connection(), name).await?;
         sqlx::query(
             "INSERT INTO model (name, targets, fallbacks, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $4)
@@ -34,21 +37,40 @@ impl Store {
         .bind(now)
         .execute(change.connection())
         .await?;
-        change.commit().await
+        let event = match &found {
+            None => event("kijun.model.created", name),
+            Some(found) => event("kijun.model.updated", name).before(shown(found)),
+        };
+        change.commit(event.after(shown(model))).await
     }
 
     /// Deletes a model alias.
     pub async fn model_delete(&self, name: &str) -> Result<(), StoreError> {
         let mut change = self.change().await?;
-        let deleted = sqlx::query("DELETE FROM model WHERE name = $1")
+        let Some(found) = find(change.connection(), name).await? else {
+            return Err(StoreError::not_found("model", name));
+        };
+        sqlx::query("DELETE FROM model WHERE name = $1")
             .bind(name)
             .execute(change.connection())
             .await?;
-        if deleted.rows_affected() == 0 {
-            return Err(StoreError::not_found("model", name));
-        }
-        change.commit().await
+        change.commit(event("kijun.model.deleted", name).before(shown(&found))).await
     }
+}
+
+/// Something that happened to a model.
+fn event(what: &'static str, name: &str) -> Event {
+    Event::of_installation(what).on("model", name)
+}
+
+/// What the audit log shows of a model.
+fn shown(model: &ModelSpec) -> Value {
+    json!({"targets": model.targets, "fallbacks": model.fallbacks})
+}
+
+async fn find(connection: &mut AnyConnection, name: &str) -> Result<Option<ModelSpec>, StoreError> {
+    let row = sqlx::query("SELECT * FROM model WHERE name = $1").bind(name);
+    row.fetch_optional(connection).await?.as_ref().map(model).transpose()
 }
 
 pub(crate) async fn list(connection: &mut AnyConnection) -> Result<Vec<ModelSpec>, StoreError> {

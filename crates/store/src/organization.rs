@@ -1,10 +1,12 @@
 //! Organisations: the tenants.
 
-use kernel::{OrganizationId, Timestamp};
+use kernel::{OrganizationId, Scope, Timestamp};
+use serde_json::json;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name};
+use crate::event::Event;
 use crate::{Store, StoreError};
 
 /// A tenant, to which everything else belongs.
@@ -29,7 +31,7 @@ impl Store {
         };
         let mut change = self.change().await?;
         insert(change.connection(), &organization).await?;
-        change.commit().await?;
+        change.commit(created(&organization)).await?;
         Ok(organization)
     }
 
@@ -47,6 +49,13 @@ impl Store {
     pub async fn organization_get(&self, id: &OrganizationId) -> Result<Organization, StoreError> {
         find(&mut *self.read().await?, id).await
     }
+}
+
+/// What the audit log says of a new organisation.
+pub(crate) fn created(organization: &Organization) -> Event {
+    Event::of(&Scope::organization(organization.id.clone()), "kijun.organization.created")
+        .on("organization", &organization.id)
+        .after(json!({"name": organization.name}))
 }
 
 pub(crate) async fn insert(

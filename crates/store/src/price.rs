@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use kernel::{Money, Timestamp, id};
+use serde_json::json;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name, to_json};
+use crate::event::Event;
 use crate::{Store, StoreError};
 
 /// A price that holds from some day on.
@@ -73,7 +75,12 @@ impl Store {
         .bind(created_at.as_micros())
         .execute(change.connection())
         .await?;
-        change.commit().await?;
+        let Price { id, provider, model, effective_from, rates, source, .. } = &price;
+        let created = Event::of_installation("kijun.price.created").on("price", id).after(json!({
+            "provider": provider, "model": model, "effective_from": effective_from,
+            "rates": rates, "source": source,
+        }));
+        change.commit(created).await?;
         Ok(price)
     }
 

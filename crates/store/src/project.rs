@@ -2,10 +2,12 @@
 
 use kernel::{OrganizationId, ProjectId, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name, to_json};
+use crate::event::Event;
 use crate::scope::{project_of, whole_organization};
 use crate::{Organization, Page, Paged, Store, StoreError, organization};
 
@@ -101,7 +103,7 @@ impl Store {
         let mut change = self.change().await?;
         organization::find(change.connection(), &scope.organization).await?;
         insert(change.connection(), &project).await?;
-        change.commit().await?;
+        change.commit(created(&project)).await?;
         Ok(project)
     }
 
@@ -129,6 +131,7 @@ impl Store {
                 let name = checked_name("an organisation's name", organization)?.into();
                 let made = Organization { id, name, created_at };
                 organization::insert(change.connection(), &made).await?;
+                change.log(organization::created(&made)).await?;
                 made
             }
         };
@@ -141,7 +144,7 @@ impl Store {
             models: ModelPermission::all(),
         };
         insert(change.connection(), &made).await?;
-        change.commit().await?;
+        change.commit(created(&made)).await?;
         Ok(made)
     }
 
@@ -181,13 +184,14 @@ impl Store {
     ) -> Result<Project, StoreError> {
         let name = checked_name("a project's name", name)?;
         let mut change = self.change().await?;
-        find(change.connection(), scope, id).await?;
+        let found = find(change.connection(), scope, id).await?;
         let row = sqlx::query("UPDATE project SET name = $1 WHERE id = $2 RETURNING *")
             .bind(name)
             .bind(id.as_str())
             .fetch_one(change.connection())
             .await?;
-        change.commit().await?;
+        let named = event(&found, "project.updated").before(json!({"name": found.name}));
+        change.commit(named.after(json!({"name": name}))).await?;
         project(&row)
     }
 
@@ -212,17 +216,18 @@ impl Store {
         .bind(id.as_str())
         .fetch_optional(change.connection())
         .await?;
-        if found.status() == ProjectStatus::Active && other.is_none() {
+        if found.status() == ProjectStatus::Archived {
+            return Ok(found);
+        }
+        if other.is_none() {
             return Err(StoreError::LastOne { what: "project", id: id.to_string() });
         }
-        let row = sqlx::query(
-            "UPDATE project SET archived_at = COALESCE(archived_at, $1) WHERE id = $2 RETURNING *",
-        )
-        .bind(now.as_micros())
-        .bind(id.as_str())
-        .fetch_one(change.connection())
-        .await?;
-        change.commit().await?;
+        let row = sqlx::query("UPDATE project SET archived_at = $1 WHERE id = $2 RETURNING *")
+            .bind(now.as_micros())
+            .bind(id.as_str())
+            .fetch_one(change.connection())
+            .await?;
+        change.commit(event(&found, "project.archived")).await?;
         project(&row)
     }
 
@@ -237,7 +242,7 @@ impl Store {
             checked_name("a model's name", name)?;
         }
         let mut change = self.change().await?;
-        find(change.connection(), scope, id).await?;
+        let found = find(change.connection(), scope, id).await?;
         let row = sqlx::query(
             "UPDATE project SET model_mode = $1, models = $2 WHERE id = $3 RETURNING *",
         )
@@ -246,9 +251,20 @@ impl Store {
         .bind(id.as_str())
         .fetch_one(change.connection())
         .await?;
-        change.commit().await?;
+        let set = event(&found, "kijun.model_permissions.updated");
+        change.commit(set.before(json!(found.models)).after(json!(models))).await?;
         project(&row)
     }
+}
+
+/// Something that happened to a project.
+fn event(project: &Project, name: &'static str) -> Event {
+    let scope = Scope::organization(project.organization.clone());
+    Event::of(&scope, name).on("project", &project.id).within(&project.id)
+}
+
+fn created(project: &Project) -> Event {
+    event(project, "project.created").after(json!({"name": project.name}))
 }
 
 async fn insert(connection: &mut AnyConnection, project: &Project) -> Result<(), StoreError> {

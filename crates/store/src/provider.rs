@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use kernel::catalog::{ModelSpec, ProviderSpec, Source};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name, to_json, unreadable};
+use crate::event::Event;
 use crate::{Store, StoreError, model};
 
 impl Store {
@@ -31,6 +34,7 @@ impl Store {
         };
         let now = self.now().as_micros();
         let mut change = self.change().await?;
+        let found = shown_there(change.connection(), name).await?;
         sqlx::query(
             "INSERT INTO provider
              (name, kind, base_url, api_key, quirks, api_version, headers, timeouts,
@@ -56,7 +60,11 @@ impl Store {
         .bind(now)
         .execute(change.connection())
         .await?;
-        change.commit().await
+        let event = match found {
+            None => event("kijun.provider.created", name),
+            Some(found) => event("kijun.provider.updated", name).before(found),
+        };
+        change.commit(event.after(shown(provider))).await
     }
 
     /// Gives a provider another credential, or none.
@@ -78,7 +86,8 @@ impl Store {
         if updated.rows_affected() == 0 {
             return Err(StoreError::not_found("provider", name));
         }
-        change.commit().await
+        let given = json!({"credential": given(api_key.is_some())});
+        change.commit(event("kijun.provider.updated", name).after(given)).await
     }
 
     /// Deletes a provider with its credential.
@@ -93,14 +102,14 @@ impl Store {
             let reason = format!("serves model `{}`; change or delete that first", model.name);
             return Err(StoreError::conflict("provider", name, reason));
         }
-        let deleted = sqlx::query("DELETE FROM provider WHERE name = $1")
+        let Some(found) = shown_there(change.connection(), name).await? else {
+            return Err(StoreError::not_found("provider", name));
+        };
+        sqlx::query("DELETE FROM provider WHERE name = $1")
             .bind(name)
             .execute(change.connection())
             .await?;
-        if deleted.rows_affected() == 0 {
-            return Err(StoreError::not_found("provider", name));
-        }
-        change.commit().await
+        change.commit(event("kijun.provider.deleted", name).before(found)).await
     }
 
     fn provider(&self, row: &AnyRow) -> Result<ProviderSpec, StoreError> {
@@ -155,4 +164,44 @@ impl Store {
         // The parser's message could quote a header's value.
         serde_json::from_slice(&opened).map_err(|_| unreadable("headers", "not JSON"))
     }
+}
+
+/// Something that happened to a provider.
+fn event(what: &'static str, name: &str) -> Event {
+    Event::of_installation(what).on("provider", name)
+}
+
+/// What the audit log shows of a provider that is written down. Every write gives the credential
+/// anew, so the log says so every time; headers carry credentials, too.
+fn shown(provider: &ProviderSpec) -> Value {
+    json!({
+        "kind": provider.kind, "base_url": provider.base_url, "quirks": provider.quirks,
+        "api_version": provider.api_version, "timeouts": provider.timeouts,
+        "max_concurrent": provider.max_concurrent, "discover": provider.discover,
+        "credential": given(provider.api_key.is_some()),
+        "headers": given(!provider.headers.is_empty()),
+    })
+}
+
+const fn given(is: bool) -> &'static str {
+    if is { "given" } else { "none" }
+}
+
+/// What the audit log shows of the provider that is there, with nothing opened.
+async fn shown_there(
+    connection: &mut AnyConnection,
+    name: &str,
+) -> Result<Option<Value>, StoreError> {
+    let row = sqlx::query("SELECT * FROM provider WHERE name = $1").bind(name);
+    let Some(row) = row.fetch_optional(connection).await? else { return Ok(None) };
+    let sealed = |column| Ok::<_, StoreError>(row.bytes_or_null(column)?.map(|_| "set"));
+    Ok(Some(json!({
+        "kind": row.text("kind")?, "base_url": row.text_or_null("base_url")?,
+        "quirks": row.text_or_null("quirks")?, "api_version": row.text_or_null("api_version")?,
+        "timeouts": row.json::<Value>("timeouts")?,
+        "max_concurrent": row.number_or_null("max_concurrent")?,
+        "discover": row.truth("discover")?,
+        "credential": sealed("api_key")?.unwrap_or("none"),
+        "headers": sealed("headers")?.unwrap_or("none"),
+    })))
 }

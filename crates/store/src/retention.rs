@@ -1,9 +1,11 @@
 //! For how long organisations and projects have their content kept.
 
 use kernel::{OrganizationId, ProjectId, RetentionSetting, RetentionType, Scope};
+use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, unreadable};
+use crate::event::Event;
 use crate::{Store, StoreError, organization, project};
 
 /// What was set for an organisation, or for one project of it.
@@ -61,6 +63,9 @@ impl Store {
         if let Some(id) = &scope.project {
             project::find(change.connection(), scope, id).await?;
         }
+        let row = sqlx::query("SELECT * FROM retention WHERE id = $1").bind(subject(scope));
+        let found = row.fetch_optional(change.connection()).await?;
+        let found = found.as_ref().map(retention).transpose()?;
         sqlx::query(
             "INSERT INTO retention (id, organization_id, project_id, kind, days, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -75,7 +80,13 @@ impl Store {
         .bind(now)
         .execute(change.connection())
         .await?;
-        change.commit().await
+        let kind = if scope.project.is_some() { "project" } else { "organization" };
+        let event = Event::of(scope, "kijun.data_retention.updated").on(kind, subject(scope));
+        let event = match found {
+            Some(found) => event.before(shown(found.setting)),
+            None => event,
+        };
+        change.commit(event.after(shown(setting))).await
     }
 
     /// All settings of all tenants, for nodes to keep in memory.
@@ -85,6 +96,11 @@ impl Store {
             .await?;
         rows.iter().map(retention).collect()
     }
+}
+
+/// What the audit log shows of a setting.
+fn shown(setting: RetentionSetting) -> Value {
+    json!({"retention_type": setting.kind.as_str(), "retention_days": setting.days})
 }
 
 fn subject(scope: &Scope) -> &str {

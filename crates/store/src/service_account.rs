@@ -1,10 +1,12 @@
 //! Service accounts: callers that are no persons.
 
 use kernel::{ProjectId, Role, Scope, ServiceAccountId, Timestamp};
+use serde_json::{Value, json};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::columns::{Columns, checked_name};
+use crate::event::Event;
 use crate::scope::project_of;
 use crate::{Page, Paged, Store, StoreError, project};
 
@@ -63,7 +65,8 @@ impl Store {
         .bind(created_at.as_micros())
         .execute(change.connection())
         .await?;
-        change.commit().await?;
+        let created = event(scope, "service_account.created", &account);
+        change.commit(created.after(shown(&account))).await?;
         Ok(account)
     }
 
@@ -106,16 +109,36 @@ impl Store {
     ) -> Result<(), StoreError> {
         let now = self.now().as_micros();
         let mut change = self.change().await?;
-        find(change.connection(), scope, id).await?;
-        for statement in [
-            "UPDATE service_account SET deleted_at = $1 WHERE id = $2",
+        let found = find(change.connection(), scope, id).await?;
+        sqlx::query("UPDATE service_account SET deleted_at = $1 WHERE id = $2")
+            .bind(now)
+            .bind(id.as_str())
+            .execute(change.connection())
+            .await?;
+        let revoked = sqlx::query(
             "UPDATE api_key SET revoked_at = $1
-             WHERE service_account_id = $2 AND revoked_at IS NULL",
-        ] {
-            sqlx::query(statement).bind(now).bind(id.as_str()).execute(change.connection()).await?;
-        }
-        change.commit().await
+             WHERE service_account_id = $2 AND revoked_at IS NULL RETURNING id",
+        )
+        .bind(now)
+        .bind(id.as_str())
+        .fetch_all(change.connection())
+        .await?;
+        let deleted = event(scope, "service_account.deleted", &found).before(shown(&found));
+        let deleted = revoked.iter().try_fold(deleted, |event, key| {
+            Ok::<_, StoreError>(event.on("api_key", key.text("id")?))
+        })?;
+        change.commit(deleted).await
     }
+}
+
+/// Something that happened to a service account.
+fn event(scope: &Scope, name: &'static str, account: &ServiceAccount) -> Event {
+    Event::of(scope, name).within(&account.project).on("service_account", &account.id)
+}
+
+/// What the audit log shows of a service account.
+fn shown(account: &ServiceAccount) -> Value {
+    json!({"name": account.name, "role": role_name(account.role)})
 }
 
 /// The service account, if it is in the scope and not deleted.

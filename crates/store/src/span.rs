@@ -22,7 +22,7 @@ impl Span {
     /// The page that the query asks for.
     pub(crate) fn new(query: &UsageQuery, now: Timestamp) -> Result<Self, StoreError> {
         let width = query.bucket.micros();
-        let most = query.bucket.max_limit();
+        let most = query.most_buckets.unwrap_or(query.bucket.max_limit());
         let limit = query.limit.unwrap_or(query.bucket.default_limit());
         if !(1..=most).contains(&limit) {
             return Err(StoreError::invalid("limit", format!("must be from 1 to {most}")));

@@ -1,15 +1,17 @@
 //! The store itself: opening it, and what every aggregate's module builds on.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use kernel::{SharedClock, SharedRng, Timestamp};
+use audit::SealKey;
+use kernel::{Actor, SharedClock, SharedRng, Timestamp};
 use sqlx::Any;
 use sqlx::pool::PoolConnection;
 use vault::{Aad, MasterKey, Vault, VaultError};
 use zeroize::Zeroizing;
 
 use crate::StoreError;
+use crate::call_insert::KnownRules;
 use crate::columns::Columns;
 use crate::database::{Database, Write};
 use crate::migrate::migrate;
@@ -36,15 +38,21 @@ impl fmt::Debug for StoreConfig {
 
 /// All that Kijun keeps in its database. Clones share one pool of connections.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Parts>);
+pub struct Store {
+    parts: Arc<Parts>,
+    /// Who changes something with this handle.
+    actor: Option<Actor>,
+}
 
 #[derive(Debug)]
 struct Parts {
     database: Database,
     vault: Arc<Vault>,
     project_keys: ProjectKeys,
+    known_rules: KnownRules,
     clock: SharedClock,
     rng: SharedRng,
+    audit_key: OnceLock<Arc<SealKey>>,
 }
 
 impl Store {
@@ -61,11 +69,19 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let database = Database::open(&config.url, config.max_connections).await?;
         migrate(&database, &vault, clock.now()).await?;
-        let project_keys = ProjectKeys::default();
-        Ok(Self(Arc::new(Parts { database, vault, project_keys, clock, rng })))
+        let parts = Parts {
+            database,
+            vault,
+            project_keys: ProjectKeys::default(),
+            known_rules: KnownRules::default(),
+            clock,
+            rng,
+            audit_key: OnceLock::new(),
+        };
+        Ok(Self { parts: Arc::new(parts), actor: None })
     }
 
-    /// An empty store in memory with a master key of its own, for tests.
+    /// An empty store in memory with a master key of its own, for tests, in whose name it acts.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -73,7 +89,7 @@ impl Store {
         let vault = Vault::new(&MasterKey::generate(rng.as_ref()), Arc::clone(&rng))
             .map_err(|source| StoreError::Sealed { what: "the test vault".into(), source })?;
         let config = StoreConfig { url: "sqlite::memory:".into(), max_connections: 1 };
-        Self::open(config, Arc::new(vault), clock, rng).await
+        Ok(Self::open(config, Arc::new(vault), clock, rng).await?.by(&Actor::system("tests")))
     }
 
     /// A number that goes up with every change to what running nodes keep in memory: organisations,
@@ -91,11 +107,15 @@ impl Store {
 
     /// Closes every connection, once those in use are given back.
     pub async fn close(&self) {
-        self.0.database.close().await;
+        self.parts.database.close().await;
     }
 
     pub(crate) fn database(&self) -> &Database {
-        &self.0.database
+        &self.parts.database
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.parts.vault
     }
 
     /// Seals a value for one column of one row.
@@ -106,7 +126,7 @@ impl Store {
         row: &str,
         value: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
-        let sealed = self.0.vault.seal(&Aad::new(table, column, row), value);
+        let sealed = self.parts.vault.seal(&Aad::new(table, column, row), value);
         sealed.map_err(|source| sealed_error(table, column, row, source))
     }
 
@@ -118,44 +138,49 @@ impl Store {
         row: &str,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let opened = self.0.vault.open(&Aad::new(table, column, row), sealed);
+        let opened = self.parts.vault.open(&Aad::new(table, column, row), sealed);
         opened.map_err(|source| sealed_error(table, column, row, source))
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.parts.clock.now()
     }
 
     pub(crate) fn rng(&self) -> &dyn kernel::Rng {
-        self.0.rng.as_ref()
+        self.parts.rng.as_ref()
     }
 
     pub(crate) fn shared_rng(&self) -> SharedRng {
-        Arc::clone(&self.0.rng)
+        Arc::clone(&self.parts.rng)
     }
 
     pub(crate) fn project_keys(&self) -> &ProjectKeys {
-        &self.0.project_keys
+        &self.parts.project_keys
+    }
+
+    pub(crate) fn known_rules(&self) -> &KnownRules {
+        &self.parts.known_rules
     }
 
     pub(crate) async fn read(&self) -> Result<PoolConnection<Any>, StoreError> {
-        self.0.database.read().await
+        self.parts.database.read().await
     }
 
     /// A transaction that changes nothing that running nodes keep in memory.
     pub(crate) async fn write(&self) -> Result<Write<'_>, StoreError> {
-        self.0.database.write().await
+        self.parts.database.write().await
     }
 
-    /// A transaction that changes what running nodes keep in memory. The generation goes up first:
-    /// its row is then locked, so changes happen one after the other, and what one of them checks
-    /// still holds when it commits.
-    pub(crate) async fn change(&self) -> Result<Write<'_>, StoreError> {
-        let mut write = self.write().await?;
-        sqlx::query("UPDATE generation SET value = value + 1 WHERE id = 1")
-            .execute(write.connection())
-            .await?;
-        Ok(write)
+    pub(crate) fn actor(&self) -> Option<&Actor> {
+        self.actor.as_ref()
+    }
+
+    pub(crate) fn acting(&self, actor: Actor) -> Self {
+        Self { parts: Arc::clone(&self.parts), actor: Some(actor) }
+    }
+
+    pub(crate) fn audit_key(&self) -> &OnceLock<Arc<SealKey>> {
+        &self.parts.audit_key
     }
 }
 

@@ -1,15 +1,12 @@
-//! Usage in buckets of time, summed by the database from the ledger, as
-//! `/v1/organization/usage/completions` and `/embeddings` show it.
+//! Usage and costs in buckets of time, as `/v1/organization/usage/*` and `/costs` show them: what is
+//! asked and what is answered. How it is read is in [`crate::usage_read`].
 
 use std::time::Duration;
 
-use kernel::{ApiKeyId, Money, Operation, ProjectId, Scope, Timestamp};
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
+use kernel::{ApiKeyId, Money, Operation, ProjectId, Scope, ServiceTier, Timestamp};
 
-use crate::columns::Columns;
-use crate::scope::project_of;
 use crate::span::Span;
+use crate::usage_read::rows;
 use crate::{Store, StoreError};
 
 /// Which usage is wanted, and how it is cut up. An empty list lets everything through.
@@ -31,12 +28,16 @@ pub struct UsageQuery {
     pub user_ids: Vec<String>,
     /// Calls of these model aliases.
     pub models: Vec<String>,
-    /// Only batch jobs, or none of them; `None`: both.
+    /// Only calls of batches, or none of them; `None`: both.
     pub batch: Option<bool>,
+    /// Calls of these tiers.
+    pub service_tiers: Vec<ServiceTier>,
     /// What a bucket's rows are apart by.
     pub group_by: Vec<GroupBy>,
     /// How many buckets; `None`: as many as the width's default.
     pub limit: Option<u32>,
+    /// The largest `limit`; `None`: the width's own.
+    pub most_buckets: Option<u32>,
     /// `next_page` of the page before.
     pub page: Option<String>,
 }
@@ -54,8 +55,10 @@ impl UsageQuery {
             user_ids: Vec::new(),
             models: Vec::new(),
             batch: None,
+            service_tiers: Vec::new(),
             group_by: Vec::new(),
             limit: None,
+            most_buckets: None,
             page: None,
         }
     }
@@ -116,10 +119,12 @@ pub enum GroupBy {
     ApiKey,
     /// `model`
     Model,
-    /// `batch`; there are no batch jobs yet, so every row says `false`.
+    /// `batch`
     Batch,
-    /// `service_tier`; calls are recorded without one, so every row says nothing.
+    /// `service_tier`
     ServiceTier,
+    /// `line_item`: what an invoice would say, which is model alias and operation.
+    LineItem,
 }
 
 /// One page of buckets.
@@ -170,10 +175,39 @@ pub struct UsageRow {
     pub api_key_id: Option<ApiKeyId>,
     /// The model alias, when grouped by it.
     pub model: Option<String>,
-    /// Whether the calls were batch jobs, when grouped by it.
+    /// Whether the calls were of batches, when grouped by it.
     pub batch: Option<bool>,
-    /// The service tier, when grouped by it and known.
+    /// The service tier, when grouped by it.
     pub service_tier: Option<String>,
+    /// Model alias and operation, as in `gpt-5, chat_completions`, when grouped by them.
+    pub line_item: Option<String>,
+}
+
+impl UsageRow {
+    /// What the row is apart from the others of its bucket by. Databases sort texts by their own
+    /// rules; this order is the same on all of them.
+    pub(crate) fn group(&self) -> impl Ord + '_ {
+        (
+            (&self.project_id, &self.user_id, &self.api_key_id),
+            (&self.model, &self.line_item, &self.batch, &self.service_tier),
+        )
+    }
+
+    /// Adds the calls of another row of the same group.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.input += other.input;
+        self.input_cached += other.input_cached;
+        self.input_cache_write += other.input_cache_write;
+        self.input_audio += other.input_audio;
+        self.input_image += other.input_image;
+        self.output += other.output;
+        self.output_reasoning += other.output_reasoning;
+        self.output_audio += other.output_audio;
+        self.requests += other.requests;
+        self.estimated_requests += other.estimated_requests;
+        self.cost += other.cost;
+        self.unpriced_requests += other.unpriced_requests;
+    }
 }
 
 /// The most rows of a page: a page with more ends at an earlier bucket.
@@ -182,19 +216,17 @@ const MOST_ROWS: usize = 50_000;
 /// The most values that the filters of one query name.
 const MOST_FILTERS: usize = 1_000;
 
-const SUMS: &str = "COUNT(*) AS requests, COUNT(*) - COUNT(cost) AS unpriced_requests, \
-    CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS cost, \
-    CAST(SUM(estimated) AS BIGINT) AS estimated_requests, \
-    CAST(SUM(input_tokens) AS BIGINT) AS input_tokens, \
-    CAST(SUM(input_cached_tokens) AS BIGINT) AS input_cached_tokens, \
-    CAST(SUM(input_cache_write_tokens) AS BIGINT) AS input_cache_write_tokens, \
-    CAST(SUM(input_audio_tokens) AS BIGINT) AS input_audio_tokens, \
-    CAST(SUM(input_image_tokens) AS BIGINT) AS input_image_tokens, \
-    CAST(SUM(output_tokens) AS BIGINT) AS output_tokens, \
-    CAST(SUM(output_reasoning_tokens) AS BIGINT) AS output_reasoning_tokens, \
-    CAST(SUM(output_audio_tokens) AS BIGINT) AS output_audio_tokens";
-
 impl Store {
+    /// The page of a query for something that no call does: its buckets, all empty.
+    ///
+    /// # Errors
+    /// As [`Store::usage`] has them for the query's time and page.
+    pub fn usage_of_nothing(&self, query: &UsageQuery) -> Result<UsagePage, StoreError> {
+        let span = Span::new(query, self.now())?;
+        let empty = |(start, end)| Bucket { start, end, results: Vec::new() };
+        Ok(UsagePage { buckets: span.buckets().map(empty).collect(), next_page: span.next_page() })
+    }
+
     /// Usage in the scope, one page of buckets at a time.
     pub async fn usage(&self, scope: &Scope, query: &UsageQuery) -> Result<UsagePage, StoreError> {
         let filters = [
@@ -208,124 +240,16 @@ impl Store {
             return Err(StoreError::invalid("a usage query", reason));
         }
         let mut span = Span::new(query, self.now())?;
-        // There are no batch jobs yet.
-        let rows = match query.batch {
-            Some(true) => Vec::new(),
-            _ => self.usage_rows(scope, query, &span).await?,
-        };
-        let rows = span.cut_at_most(rows, MOST_ROWS)?;
-
-        let mut rows = rows.into_iter().peekable();
+        let rows = rows(self, scope, query, &span, MOST_ROWS).await?;
+        let mut rows = span.cut_at_most(rows, MOST_ROWS)?.into_iter().peekable();
         let mut buckets = Vec::new();
         for (start, end) in span.buckets() {
             let mut results = Vec::new();
             while let Some((_, row)) = rows.next_if(|(at, _)| *at < end.as_micros()) {
                 results.push(row);
             }
-            results.sort_by(|a, b| group_of(a).cmp(&group_of(b)));
             buckets.push(Bucket { start, end, results });
         }
         Ok(UsagePage { buckets, next_page: span.next_page() })
     }
-
-    /// The rows of a page, each with the start of its bucket, in the buckets' order; one more than
-    /// [`MOST_ROWS`] when there are too many.
-    async fn usage_rows(
-        &self,
-        scope: &Scope,
-        query: &UsageQuery,
-        span: &Span,
-    ) -> Result<Vec<(i64, UsageRow)>, StoreError> {
-        let (sql, texts) = statement(scope, query);
-        let mut sql = sqlx::query(AssertSqlSafe(sql))
-            .persistent(false)
-            .bind(scope.organization.as_str())
-            .bind(span.start)
-            .bind(span.page_end);
-        for text in texts {
-            sql = sql.bind(text);
-        }
-        let rows = sql.fetch_all(&mut *self.read().await?).await?;
-        rows.iter().map(|row| Ok((row.number("bucket")?, usage_row(row, query)?))).collect()
-    }
-}
-
-/// The statement, and what is bound after the organisation, start and end.
-fn statement<'a>(scope: &'a Scope, query: &'a UsageQuery) -> (String, Vec<&'a str>) {
-    const USER: &str = "COALESCE(end_user, service_account_id)";
-    let mut texts = Vec::new();
-    let mut filters = String::new();
-    let mut only = |column: &str, values: Vec<&'a str>| {
-        if values.is_empty() {
-            return;
-        }
-        let places: Vec<_> =
-            (0..values.len()).map(|n| format!("${}", 4 + texts.len() + n)).collect();
-        filters.push_str(&format!(" AND {column} IN ({})", places.join(", ")));
-        texts.extend(values);
-    };
-    only("operation", query.operations.iter().map(|operation| operation.as_str()).collect());
-    only("project_id", project_of(scope).into_iter().collect());
-    only("project_id", query.project_ids.iter().map(ProjectId::as_str).collect());
-    only("api_key_id", query.api_key_ids.iter().map(ApiKeyId::as_str).collect());
-    only(USER, query.user_ids.iter().map(String::as_str).collect());
-    only("model", query.models.iter().map(String::as_str).collect());
-
-    let mut columns = String::new();
-    let mut groups = String::from("bucket");
-    for group in &query.group_by {
-        let (column, name) = match group {
-            GroupBy::Project => ("project_id", "group_project"),
-            GroupBy::User => (USER, "group_user"),
-            GroupBy::ApiKey => ("api_key_id", "group_api_key"),
-            GroupBy::Model => ("model", "group_model"),
-            GroupBy::Batch | GroupBy::ServiceTier => continue,
-        };
-        if !groups.contains(name) {
-            columns.push_str(&format!("{column} AS {name}, "));
-            groups.push_str(&format!(", {name}"));
-        }
-    }
-    let width = query.bucket.micros();
-    let most = MOST_ROWS + 1;
-    let sql = format!(
-        "SELECT started_at - started_at % {width} AS bucket, {columns}{SUMS} FROM call
-         WHERE organization_id = $1 AND started_at >= $2 AND started_at < $3{filters}
-         GROUP BY {groups} ORDER BY bucket LIMIT {most}"
-    );
-    (sql, texts)
-}
-
-fn usage_row(row: &AnyRow, query: &UsageQuery) -> Result<UsageRow, StoreError> {
-    let grouped = |by: GroupBy, column: &str| match query.group_by.contains(&by) {
-        true => row.text_or_null(column),
-        false => Ok(None),
-    };
-    Ok(UsageRow {
-        input: row.count("input_tokens")?,
-        input_cached: row.count("input_cached_tokens")?,
-        input_cache_write: row.count("input_cache_write_tokens")?,
-        input_audio: row.count("input_audio_tokens")?,
-        input_image: row.count("input_image_tokens")?,
-        output: row.count("output_tokens")?,
-        output_reasoning: row.count("output_reasoning_tokens")?,
-        output_audio: row.count("output_audio_tokens")?,
-        requests: row.count("requests")?,
-        estimated_requests: row.count("estimated_requests")?,
-        cost: Money::from_nanos(row.number("cost")?),
-        unpriced_requests: row.count("unpriced_requests")?,
-        project_id: grouped(GroupBy::Project, "group_project")?.map(Into::into),
-        user_id: grouped(GroupBy::User, "group_user")?,
-        api_key_id: grouped(GroupBy::ApiKey, "group_api_key")?.map(Into::into),
-        model: grouped(GroupBy::Model, "group_model")?,
-        batch: query.group_by.contains(&GroupBy::Batch).then_some(false),
-        service_tier: None,
-    })
-}
-
-/// Databases sort texts by their own rules; this order is the same on all of them.
-fn group_of(
-    row: &UsageRow,
-) -> (&Option<ProjectId>, &Option<String>, &Option<ApiKeyId>, &Option<String>) {
-    (&row.project_id, &row.user_id, &row.api_key_id, &row.model)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kernel::{Clock, Scope, SystemRng, Timestamp, id};
+use kernel::{Actor, Clock, Scope, SystemRng, Timestamp, id};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use store::{NewApiKey, NewSecret, Organization, Project, Store, StoreConfig, StoreError};
 use testkit::FakeClock;
@@ -84,6 +84,13 @@ impl Bench {
         open(&self.url, vault, &self.clock).await
     }
 
+    /// The same database through another handle.
+    pub(crate) fn through(&self, store: &Store) -> Self {
+        let (clock, vault) = (Arc::clone(&self.clock), Arc::clone(&self.vault));
+        let (store, url) = (store.clone(), self.url.clone());
+        Self { store, clock, vault, url, server: None, _folder: None }
+    }
+
     /// Removes the database from its server.
     pub(crate) async fn remove(self) {
         self.store.close().await;
@@ -102,6 +109,12 @@ impl Bench {
         let mut connection = connect(&self.url).await;
         let number = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await;
         number.unwrap()
+    }
+
+    /// Texts behind the store's back.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let mut connection = connect(&self.url).await;
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap()
     }
 
     /// Bytes behind the store's back.
@@ -158,7 +171,19 @@ pub(crate) async fn open(
     clock: &Arc<FakeClock>,
 ) -> Result<Store, StoreError> {
     let config = StoreConfig { url: url.into(), max_connections: 4 };
-    Store::open(config, Arc::clone(vault), clock.clone(), Arc::new(SystemRng)).await
+    let store = Store::open(config, Arc::clone(vault), clock.clone(), Arc::new(SystemRng)).await?;
+    Ok(store.by(&Actor::system("tests")))
+}
+
+/// A store that acts as nobody.
+pub(crate) async fn open_unattributed(
+    url: &str,
+    vault: &Arc<Vault>,
+    clock: &Arc<FakeClock>,
+) -> Store {
+    let config = StoreConfig { url: url.into(), max_connections: 1 };
+    let rng = Arc::new(SystemRng);
+    Store::open(config, Arc::clone(vault), clock.clone(), rng).await.unwrap()
 }
 
 pub(crate) fn not_found<T: fmt::Debug>(result: Result<T, StoreError>) {
@@ -182,7 +207,7 @@ pub(crate) fn invalid<T: fmt::Debug>(result: Result<T, StoreError>) {
     }
 }
 
-async fn connect(url: &str) -> AnyConnection {
+pub(crate) async fn connect(url: &str) -> AnyConnection {
     sqlx::any::install_default_drivers();
     AnyConnection::connect(url).await.unwrap()
 }

@@ -21,7 +21,7 @@ store_suite!(
     prices_are_only_added,
 );
 
-fn provider(name: &str) -> ProviderSpec {
+pub(crate) fn provider(name: &str) -> ProviderSpec {
     ProviderSpec {
         name: name.into(),
         kind: "openai".into(),

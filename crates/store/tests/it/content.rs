@@ -79,7 +79,12 @@ pub(crate) async fn fill(bench: &Bench, tenant: &Tenant, name: &str, secret: &st
 }
 
 /// A file and an upload, with their blobs.
-async fn fill_files(bench: &Bench, tenant: &Tenant, name: &str, expires_at: Option<Timestamp>) {
+pub(crate) async fn fill_files(
+    bench: &Bench,
+    tenant: &Tenant,
+    name: &str,
+    expires_at: Option<Timestamp>,
+) {
     let (scope, api_key) = (tenant.project_scope(), ApiKeyId::from("key_1"));
     let blob = |number| BlobRow { blob: format!("blob-{name}-{number}"), bytes: 3 };
     let file = NewFile {

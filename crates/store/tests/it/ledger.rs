@@ -35,6 +35,7 @@ pub(crate) fn record(number: u32) -> CallRecord {
         status: 200,
         outcome: Outcome::Completed,
         attempts: 2,
+        service_tier: kernel::ServiceTier::Default,
         usage: Usage {
             input: 100,
             input_cached: 40,
@@ -70,13 +71,13 @@ async fn records_come_back_whole(bench: &Bench) {
         cost: None,
         ..record(2)
     };
-    assert_eq!(bench.store.call_insert(&[full.clone(), bare.clone()]).await.unwrap(), 2);
+    assert_eq!(bench.store.call_insert("", &[full.clone(), bare.clone()]).await.unwrap().new, 2);
     assert_eq!(bench.store.call_get(&scope(), &full.id).await.unwrap(), full);
     assert_eq!(bench.store.call_get(&scope(), &bare.id).await.unwrap(), bare);
     let all = bench.store.call_list(&scope(), &CallFilter::default(), &Page::default()).await;
     assert_eq!(all.unwrap().data, [bare, full]);
     let none = CallRecord { response: None, ..record(3) };
-    bench.store.call_insert(std::slice::from_ref(&none)).await.unwrap();
+    bench.store.call_insert("", std::slice::from_ref(&none)).await.unwrap();
     assert_eq!(bench.store.call_get(&scope(), &none.id).await.unwrap(), none);
     assert_eq!(bench.number("SELECT COUNT(*) FROM call_origin").await, 2);
 }
@@ -85,10 +86,10 @@ async fn a_record_counts_once(bench: &Bench) {
     let store = &bench.store;
     let (one, two) = (record(1), record(2));
     let changed = CallRecord { status: 500, ..one.clone() };
-    assert_eq!(store.call_insert(&[one.clone(), changed.clone()]).await.unwrap(), 1);
-    assert_eq!(store.call_insert(&[changed, two]).await.unwrap(), 1);
+    assert_eq!(store.call_insert("", &[one.clone(), changed.clone()]).await.unwrap().new, 1);
+    assert_eq!(store.call_insert("", &[changed, two]).await.unwrap().new, 1);
     assert_eq!(store.call_get(&scope(), &one.id).await.unwrap(), one);
-    assert_eq!(store.call_insert(&[]).await.unwrap(), 0);
+    assert_eq!(store.call_insert("", &[]).await.unwrap().new, 0);
 }
 
 async fn batches_of_every_size_are_whole(bench: &Bench) {
@@ -96,7 +97,7 @@ async fn batches_of_every_size_are_whole(bench: &Bench) {
     for size in [1, 199, 200, 201, 650] {
         let batch: Vec<_> = (next..next + size).map(record).collect();
         next += size;
-        assert_eq!(bench.store.call_insert(&batch).await.unwrap(), u64::from(size));
+        assert_eq!(bench.store.call_insert("", &batch).await.unwrap().new, u64::from(size));
     }
     assert_eq!(bench.number("SELECT COUNT(*) FROM call").await, i64::from(next));
 }
@@ -109,7 +110,7 @@ async fn odd_texts_and_numbers_hold_nothing_up(bench: &Bench) {
         usage: Usage { input: u64::MAX, ..Usage::default() },
         ..record(1)
     };
-    assert_eq!(bench.store.call_insert(&[odd, record(2)]).await.unwrap(), 2);
+    assert_eq!(bench.store.call_insert("", &[odd, record(2)]).await.unwrap().new, 2);
     let stored = bench.store.call_get(&scope(), &record(1).id).await.unwrap();
     assert_eq!(stored.end_user.as_deref(), Some("a\u{fffd}b'; DROP TABLE call; --"));
     assert_eq!(stored.model, "\u{fffd}");
@@ -121,7 +122,7 @@ async fn calls_are_listed_newest_first_and_filtered(bench: &Bench) {
     records[1].model = "other".into();
     records[2].api_key = "key_2".into();
     records[3].project = "proj_2".into();
-    bench.store.call_insert(&records).await.unwrap();
+    bench.store.call_insert("", &records).await.unwrap();
     let list = async |filter: CallFilter, page: Page| {
         let page = bench.store.call_list(&scope(), &filter, &page).await.unwrap();
         let numbers = page.data.iter().map(|call| call.id.as_str()[4..].parse::<u32>().unwrap());
@@ -148,7 +149,7 @@ async fn calls_are_listed_newest_first_and_filtered(bench: &Bench) {
 }
 
 async fn calls_are_seen_only_from_their_scope(bench: &Bench) {
-    bench.store.call_insert(&[record(1)]).await.unwrap();
+    bench.store.call_insert("", &[record(1)]).await.unwrap();
     let other_organization = Scope::organization("org-2".into());
     let other_project = Scope { project: Some("proj_2".into()), ..scope() };
     for scope in [other_organization, other_project] {

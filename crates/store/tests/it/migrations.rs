@@ -1,7 +1,7 @@
 //! A database of an older version becomes one of the newest, with all that is in it.
 
-use kernel::{Scope, Timestamp};
-use store::{Page, Store};
+use kernel::{Money, Scope, Timestamp};
+use store::{GroupBy, Page, Store, UsageQuery};
 
 use crate::bench::{Bench, execute, open};
 use crate::content::fill;
@@ -56,6 +56,19 @@ async fn upgrade(bench: &mut Bench) {
     assert_eq!((call.usage.input, call.usage.output), (11, 13));
     assert_eq!((call.response, call.batch), (None, None));
     assert_eq!(call.started_at, Timestamp::from_micros(5));
+
+    // What was in the ledger is in the sums.
+    let query = UsageQuery {
+        group_by: vec![GroupBy::User, GroupBy::ServiceTier],
+        ..UsageQuery::new(Vec::new(), Timestamp::default())
+    };
+    let row = store.usage(&scope, &query).await.unwrap().buckets.remove(0).results.remove(0);
+    assert_eq!((row.requests, row.input, row.output, row.cost), (1, 11, 13, Money::from_nanos(17)));
+    assert_eq!((row.user_id, row.service_tier.as_deref()), (None, Some("default")));
+    let first_day = Timestamp::default()..Timestamp::from_secs(86_400);
+    assert_eq!(store.usage_check(&scope, first_day).await.unwrap(), []);
+    assert_eq!(bench.number("SELECT COUNT(*) FROM usage_by_key_minute").await, 1);
+
     assert!(bench.number("SELECT MAX(version) FROM schema_version").await >= 4);
     assert_eq!(bench.number("SELECT MIN(applied_at) FROM schema_version").await, 1000);
 

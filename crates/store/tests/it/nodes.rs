@@ -30,8 +30,9 @@ async fn nodes_that_write_at_once_wait_for_each_other(bench: &Bench) {
 async fn nodes_that_send_the_same_records_write_them_once(bench: &Bench) {
     let other = bench.reopen(&bench.vault).await.unwrap();
     let records: Vec<_> = (0..500).map(record).collect();
-    let (one, two) = tokio::join!(bench.store.call_insert(&records), other.call_insert(&records));
-    assert_eq!(one.unwrap() + two.unwrap(), 500);
+    let (one, two) =
+        tokio::join!(bench.store.call_insert("", &records), other.call_insert("", &records));
+    assert_eq!(one.unwrap().new + two.unwrap().new, 500);
     other.close().await;
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use kernel::{SystemClock, SystemRng};
+use kernel::{Actor, SystemClock, SystemRng};
 use store::{Store, StoreConfig, StoreError};
 
 use crate::bench::{Bench, new_vault, store_suite};
@@ -54,7 +54,9 @@ async fn settings_are_kept(bench: &Bench) {
 
 async fn open(url: &str) -> Result<Store, StoreError> {
     let config = StoreConfig { url: url.into(), max_connections: 4 };
-    Store::open(config, new_vault(), Arc::new(SystemClock), Arc::new(SystemRng)).await
+    let store =
+        Store::open(config, new_vault(), Arc::new(SystemClock), Arc::new(SystemRng)).await?;
+    Ok(store.by(&Actor::system("tests")))
 }
 
 #[tokio::test]

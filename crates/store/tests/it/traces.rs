@@ -133,7 +133,7 @@ async fn spans_tell_of_calls_of_their_own_project(bench: &Bench) {
         call(2, "resp_1", ours),
         call(4, "resp_2", "proj_other"),
     ];
-    store.call_insert(&calls).await.unwrap();
+    store.call_insert("", &calls).await.unwrap();
     let foreign = SpanRow { response: Some("resp_2".into()), ..span("span_2", "trace_1") };
     let spans = [span("span_1", "trace_1"), foreign];
     store.trace_ingest(&scope, &[trace("trace_1")], &spans).await.unwrap();

@@ -1,6 +1,6 @@
 //! Usage, summed from the ledger.
 
-use kernel::{CallRecord, Money, Operation, Scope, Timestamp};
+use kernel::{CallRecord, Money, Operation, Scope, ServiceTier, Timestamp};
 use store::{BucketWidth, GroupBy, StoreError, UsageQuery, UsageRow};
 
 use crate::bench::{Bench, store_suite};
@@ -11,6 +11,7 @@ store_suite!(
     buckets_follow_utc_and_empty_ones_are_listed,
     pages_add_up_to_the_whole,
     rows_are_apart_by_every_group,
+    batches_tiers_and_line_items_are_told_apart,
     filters_let_through_what_they_name,
     usage_is_seen_only_from_its_scope,
     queries_that_mean_nothing_are_refused,
@@ -35,7 +36,7 @@ async fn every_number_is_summed(bench: &Bench) {
     let mut unpriced = call(2, 10, 60);
     unpriced.cost = None;
     unpriced.usage.estimated = false;
-    bench.store.call_insert(&[call(1, 10, 0), unpriced]).await.unwrap();
+    bench.store.call_insert("", &[call(1, 10, 0), unpriced]).await.unwrap();
     let page = bench.store.usage(&scope(), &days(10, 10)).await.unwrap();
     let expected = UsageRow {
         input: 200,
@@ -59,7 +60,7 @@ async fn every_number_is_summed(bench: &Bench) {
 
 async fn buckets_follow_utc_and_empty_ones_are_listed(bench: &Bench) {
     let calls = [call(1, 10, 0), call(2, 10, DAY - 1), call(3, 12, 0), call(4, 13, 0)];
-    bench.store.call_insert(&calls).await.unwrap();
+    bench.store.call_insert("", &calls).await.unwrap();
     let shape = async |query: UsageQuery| {
         let page = bench.store.usage(&scope(), &query).await.unwrap();
         let requests = |rows: &[UsageRow]| rows.iter().map(|row| row.requests).sum::<u64>();
@@ -85,7 +86,7 @@ async fn buckets_follow_utc_and_empty_ones_are_listed(bench: &Bench) {
 
 async fn pages_add_up_to_the_whole(bench: &Bench) {
     let calls: Vec<_> = (0..10).map(|n| call(n, 10 + i64::from(n), 5)).collect();
-    bench.store.call_insert(&calls).await.unwrap();
+    bench.store.call_insert("", &calls).await.unwrap();
     let mut query = days(10, 19);
     let (mut starts, mut requests) = (Vec::new(), 0);
     loop {
@@ -110,7 +111,7 @@ async fn rows_are_apart_by_every_group(bench: &Bench) {
     calls[4].end_user = None;
     calls[5].end_user = None;
     calls[5].service_account = None;
-    bench.store.call_insert(&calls).await.unwrap();
+    bench.store.call_insert("", &calls).await.unwrap();
     let rows = async |group_by: &[GroupBy]| {
         let query = UsageQuery { group_by: group_by.into(), ..days(10, 10) };
         bench.store.usage(&scope(), &query).await.unwrap().buckets.remove(0).results
@@ -141,7 +142,47 @@ async fn rows_are_apart_by_every_group(bench: &Bench) {
     ];
     let apart = rows(&everything).await;
     assert_eq!(apart.len(), 6);
-    assert!(apart.iter().all(|row| row.batch == Some(false) && row.service_tier.is_none()));
+    let plain =
+        |row: &UsageRow| row.batch == Some(false) && row.service_tier.as_deref() == Some("default");
+    assert!(apart.iter().all(plain));
+}
+
+async fn batches_tiers_and_line_items_are_told_apart(bench: &Bench) {
+    let mut calls: Vec<_> = (0..5).map(|n| call(n, 10, n.into())).collect();
+    calls[0].batch = Some("batch_1".into());
+    calls[0].service_tier = ServiceTier::Flex;
+    calls[1].service_tier = ServiceTier::Priority;
+    calls[2].operation = Operation::Responses;
+    bench.store.call_insert("", &calls).await.unwrap();
+    let rows = async |change: fn(&mut UsageQuery)| {
+        let mut query = UsageQuery { operations: Vec::new(), ..days(10, 10) };
+        change(&mut query);
+        bench.store.usage(&scope(), &query).await.unwrap().buckets.remove(0).results
+    };
+    let by_batch = rows(|q| q.group_by = vec![GroupBy::Batch]).await;
+    let batches = by_batch.iter().map(|row| (row.batch, row.requests));
+    assert_eq!(batches.collect::<Vec<_>>(), [(Some(false), 4), (Some(true), 1)]);
+    let by_tier = rows(|q| q.group_by = vec![GroupBy::ServiceTier]).await;
+    let tiers = by_tier.iter().map(|row| (row.service_tier.as_deref().unwrap(), row.requests));
+    assert_eq!(tiers.collect::<Vec<_>>(), [("default", 3), ("flex", 1), ("priority", 1)]);
+    let by_item = rows(|q| q.group_by = vec![GroupBy::LineItem]).await;
+    let items = by_item.iter().map(|row| (row.line_item.as_deref().unwrap(), row.requests));
+    assert_eq!(
+        items.collect::<Vec<_>>(),
+        [("gpt-4o, chat_completions", 4), ("gpt-4o, responses", 1)]
+    );
+    assert!(by_item.iter().all(|row| row.model.is_none()));
+
+    let requests = async |change: fn(&mut UsageQuery)| {
+        rows(change).await.iter().map(|row| row.requests).sum::<u64>()
+    };
+    assert_eq!(requests(|q| q.batch = Some(true)).await, 1);
+    assert_eq!(requests(|q| q.batch = Some(false)).await, 4);
+    assert_eq!(requests(|q| q.service_tiers = vec![ServiceTier::Flex]).await, 1);
+    let urgent_or_not = vec![ServiceTier::Priority, ServiceTier::Default];
+    let query = UsageQuery { service_tiers: urgent_or_not, ..days(10, 10) };
+    let page = bench.store.usage(&scope(), &query).await.unwrap();
+    assert_eq!(page.buckets[0].results[0].requests, 3, "of chat completions");
 }
 
 async fn filters_let_through_what_they_name(bench: &Bench) {
@@ -151,7 +192,7 @@ async fn filters_let_through_what_they_name(bench: &Bench) {
     calls[3].model = "other".into();
     calls[4].end_user = Some("user-2".into());
     calls[5].operation = Operation::Embeddings;
-    bench.store.call_insert(&calls).await.unwrap();
+    bench.store.call_insert("", &calls).await.unwrap();
     let requests = async |change: fn(&mut UsageQuery)| {
         let mut query = days(10, 10);
         change(&mut query);
@@ -178,7 +219,7 @@ async fn filters_let_through_what_they_name(bench: &Bench) {
 async fn usage_is_seen_only_from_its_scope(bench: &Bench) {
     let mut second = call(2, 10, 0);
     second.project = "proj_2".into();
-    bench.store.call_insert(&[call(1, 10, 0), second]).await.unwrap();
+    bench.store.call_insert("", &[call(1, 10, 0), second]).await.unwrap();
     let requests = async |scope: Scope, query: UsageQuery| {
         let page = bench.store.usage(&scope, &query).await.unwrap();
         page.buckets[0].results.iter().map(|row| row.requests).sum::<u64>()
@@ -194,6 +235,7 @@ async fn usage_is_seen_only_from_its_scope(bench: &Bench) {
 async fn queries_that_mean_nothing_are_refused(bench: &Bench) {
     let wrong = [
         UsageQuery { limit: Some(32), ..days(1, 2) },
+        UsageQuery { limit: Some(181), most_buckets: Some(180), ..days(1, 2) },
         UsageQuery { page: Some("page_of_another_list".into()), ..days(1, 2) },
         UsageQuery { end: Some(Timestamp::from_secs(DAY)), ..days(1, 2) },
         UsageQuery { models: vec![String::new(); 1_001], ..days(1, 2) },
