@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kernel::{AdminKeyId, ProjectId, SharedClock, SharedRng, Timestamp};
+use kernel::{Actor, AdminKeyId, ProjectId, SharedClock, SharedRng, Timestamp};
 use store::{NewSecret, Store, StoreError};
 
 use crate::secret::ApiSecret;
@@ -56,6 +56,12 @@ impl Administration {
     /// The administration of what this store holds.
     pub fn new(store: Store, clock: SharedClock, rng: SharedRng) -> Self {
         Self { store, clock, rng }
+    }
+
+    /// The same, by somebody. Nothing is changed by nobody.
+    #[must_use]
+    pub fn by(&self, actor: &Actor) -> Self {
+        Self { store: self.store.by(actor), ..self.clone() }
     }
 
     /// The end of a new secret's life, which must lie ahead.
