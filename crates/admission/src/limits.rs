@@ -27,7 +27,8 @@ pub enum LimitError {
 pub async fn create(store: &Store, scope: &Scope, mut new: NewLimit) -> Result<Limit, LimitError> {
     tidy(&mut new.subject, &mut new.model);
     let (subject, model) = (new.subject.as_deref(), new.model.as_deref());
-    check(store, scope, new.scope, subject, model, new.amount).await?;
+    check_amount(new.amount)?;
+    check_place(store, scope, new.scope, subject, model).await?;
     Ok(store.limit_create(scope, new).await?)
 }
 
@@ -53,15 +54,14 @@ pub async fn delete(store: &Store, scope: &Scope, id: &LimitId) -> Result<(), Li
     Ok(store.limit_delete(scope, id).await?)
 }
 
-async fn check(
+/// What a limit or budget is to count.
+pub(crate) async fn check_place(
     store: &Store,
     scope: &Scope,
     counted: LimitScope,
     subject: Option<&str>,
     model: Option<&str>,
-    amount: u64,
 ) -> Result<(), LimitError> {
-    check_amount(amount)?;
     if counted == LimitScope::Model && model.is_some() {
         let reason = "must be empty with scope `model`; name the model as the subject";
         return Err(invalid("model", reason));
@@ -108,13 +108,13 @@ async fn check_subject(
 }
 
 /// Names without the blanks around them. An empty one names nothing, as none does.
-fn tidy(subject: &mut Option<String>, model: &mut Option<String>) {
+pub(crate) fn tidy(subject: &mut Option<String>, model: &mut Option<String>) {
     for name in [subject, model] {
         *name = name.take().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     }
 }
 
-fn invalid(field: &'static str, reason: impl Into<String>) -> LimitError {
+pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> LimitError {
     LimitError::Invalid { field, reason: reason.into() }
 }
 

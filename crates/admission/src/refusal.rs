@@ -8,6 +8,7 @@ use kernel::limit::{Limit, LimitMeasure, LimitScope};
 use kernel::{LimitId, ProjectId};
 
 use crate::limiter::{RateLimitHeaders, Subject, duration_text};
+use crate::spending::BudgetReached;
 
 /// Why a call may not pass.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum Refusal {
     /// The call asks for more than a limit ever allows at once.
     #[error(transparent)]
     TooLarge(#[from] Box<TooLarge>),
+    /// A budget cannot bear the call.
+    #[error(transparent)]
+    BudgetReached(#[from] Box<BudgetReached>),
     /// The project may not use the model.
     #[error(
         "Project `{project}` does not have access to model `{}`. An administrator can change the \
@@ -37,6 +41,7 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::LimitReached(_) | Self::TooLarge(_) => "rate_limit_exceeded",
+            Self::BudgetReached(_) => "insufficient_quota",
             Self::ModelNotAllowed { .. } => "model_not_found",
         }
     }
@@ -45,6 +50,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::LimitReached(reached) => Some(reached.retry_after),
+            Self::BudgetReached(reached) => reached.retry_after,
             Self::TooLarge(_) | Self::ModelNotAllowed { .. } => None,
         }
     }
@@ -159,7 +165,7 @@ impl TooLarge {
     }
 }
 
-fn told(scope: LimitScope, subject: &Subject<'_>) -> Option<String> {
+pub(crate) fn told(scope: LimitScope, subject: &Subject<'_>) -> Option<String> {
     if scope == LimitScope::User { None } else { subject.name(scope).map(str::to_owned) }
 }
 
@@ -171,7 +177,7 @@ fn shown(model: &str) -> Cow<'_, str> {
     }
 }
 
-fn place(scope: LimitScope, subject: Option<&str>) -> String {
+pub(crate) fn place(scope: LimitScope, subject: Option<&str>) -> String {
     match (scope, subject) {
         (LimitScope::Organization, Some(id)) => format!("in organization {id}"),
         (LimitScope::Project, Some(id)) => format!("in project {id}"),

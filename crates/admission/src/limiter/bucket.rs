@@ -32,6 +32,12 @@ impl Bucket {
         Self { debt: 0, window, amount, at: now }
     }
 
+    /// A bucket that is full in `reset` from now.
+    pub(super) fn full_in(reset: Duration, amount: u64, window: u64, now: Timestamp) -> Self {
+        let debt = reset.as_micros().saturating_mul(amount.max(1).into());
+        Self { debt, window, amount, at: now }
+    }
+
     /// The bucket as it is at `now`. A clock that was set back refills nothing, and refilling goes
     /// on from the new time.
     pub(super) fn refilled(self, now: Timestamp) -> Self {
@@ -39,9 +45,23 @@ impl Bucket {
         Self { debt: self.debt.saturating_sub(refill), at: now, ..self }
     }
 
+    /// The bucket at a later time, as if nothing had flowed back since.
+    pub(super) const fn unrefilled(self, now: Timestamp) -> Self {
+        Self { at: now, ..self }
+    }
+
     /// The same bucket under another amount: what was taken stays taken.
     pub(super) const fn resized(self, amount: u64) -> Self {
         Self { amount, ..self }
+    }
+
+    /// A larger or smaller bucket that is as full as this one.
+    pub(super) fn scaled(self, amount: u64) -> Self {
+        let (own, other) = (u128::from(self.amount.max(1)), u128::from(amount));
+        // In two parts, so that no product is too large.
+        let whole = (self.debt / own).saturating_mul(other);
+        let debt = whole.saturating_add((self.debt % own) * other / own);
+        Self { debt, amount, ..self }
     }
 
     #[must_use]
@@ -69,6 +89,11 @@ impl Bucket {
     /// Units taken and not yet refilled, begun ones included.
     pub(super) fn used(&self) -> u64 {
         saturate(self.debt.div_ceil(self.window.into()))
+    }
+
+    /// Units taken of this bucket beyond what was taken of another with the same window.
+    pub(super) fn used_beyond(&self, other: &Self) -> u64 {
+        saturate(self.debt.saturating_sub(other.debt).div_ceil(self.window.into()))
     }
 
     /// Whole units that can be taken now.
@@ -125,6 +150,18 @@ mod tests {
         let back = bucket.refilled(at(10_000_000));
         assert_eq!(back.remaining(), 0);
         assert_eq!(back.refilled(at(12_000_000)).remaining(), 2);
+    }
+
+    #[test]
+    fn a_smaller_bucket_is_as_full() {
+        let bucket = Bucket::full_in(Duration::from_secs(30), 90, MINUTE, at(0));
+        assert_eq!((bucket.used(), bucket.reset()), (45, Duration::from_secs(30)));
+        let third = bucket.scaled(30);
+        assert_eq!((third.used(), third.reset()), (15, Duration::from_secs(30)));
+        assert_eq!(third.take(7).used_beyond(&third), 7);
+        assert_eq!(third.used_beyond(&third.take(7)), 0);
+        let large = Bucket::full(u64::MAX, MINUTE, at(0)).take(u64::MAX);
+        assert_eq!(large.scaled(u64::MAX / 2).remaining(), 0);
     }
 
     #[test]

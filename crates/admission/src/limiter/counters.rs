@@ -12,116 +12,63 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use kernel::Timestamp;
-use kernel::limit::Limit;
-
-use super::bucket::{Bucket, window};
 
 /// How many counters one organisation may hold: what a hash table of 65 536 places takes before it
-/// grows, about 5 MB.
+/// grows, about 5 MB; about 15 MB of leases.
 const MAX_COUNTERS: usize = 57_344;
 
-/// Calls under way end when they end; this is when it is worth asking again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// What is taken of one limit by one subject.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Counter {
-    /// Requests or tokens.
-    Rate(Bucket),
-    /// Calls under way.
-    Running(u64),
-}
-
-impl Counter {
-    fn untouched(limit: &Limit, now: Timestamp) -> Self {
-        match window(limit.measure) {
-            Some(window) => Self::Rate(Bucket::full(limit.amount, window, now)),
-            None => Self::Running(0),
-        }
-    }
-
-    fn at(self, now: Timestamp) -> Self {
-        match self {
-            Self::Rate(bucket) => Self::Rate(bucket.refilled(now)),
-            running @ Self::Running(_) => running,
-        }
-    }
-
-    /// How long until `units` can be taken; zero: now.
-    pub(super) fn wait(&self, limit: &Limit, units: u64) -> Duration {
-        match self {
-            Self::Rate(bucket) => bucket.wait(units),
-            Self::Running(count) if count.saturating_add(units) > limit.amount => ASK_AGAIN,
-            Self::Running(_) => Duration::ZERO,
-        }
-    }
-
-    /// What counts against the limit now.
-    pub(super) fn used(&self) -> u64 {
-        match self {
-            Self::Rate(bucket) => bucket.used(),
-            Self::Running(count) => *count,
-        }
-    }
-
-    #[must_use]
-    pub(super) fn take(self, units: u64) -> Self {
-        match self {
-            Self::Rate(bucket) => Self::Rate(bucket.take(units)),
-            Self::Running(count) => Self::Running(count.saturating_add(units)),
-        }
-    }
-
-    #[must_use]
-    pub(super) fn put_back(self, units: u64) -> Self {
-        match self {
-            Self::Rate(bucket) => Self::Rate(bucket.put_back(units)),
-            Self::Running(count) => Self::Running(count.saturating_sub(units)),
-        }
-    }
-
-    /// How long until nothing is taken any more; `None` while calls are under way.
-    fn idle_in(self, now: Timestamp) -> Option<Duration> {
-        match self {
-            Self::Rate(bucket) => Some(bucket.refilled(now).reset()),
-            Self::Running(0) => Some(Duration::ZERO),
-            Self::Running(_) => None,
-        }
-    }
+/// What a table of counters asks of a counter.
+pub(super) trait Count {
+    /// Takes units, whether they are there or not.
+    fn charge(&mut self, units: u64, now: Timestamp);
+    /// Puts units back.
+    fn refund(&mut self, units: u64, now: Timestamp);
+    /// How long until nothing is taken any more; `None` while it must not be forgotten.
+    fn idle_in(&self, now: Timestamp) -> Option<Duration>;
 }
 
 /// All counters of one organisation.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    counters: HashMap<u64, Counter, BuildHasherDefault<AlreadyHashed>>,
+#[derive(Debug)]
+pub(super) struct Counters<C> {
+    counters: HashMap<u64, C, BuildHasherDefault<AlreadyHashed>>,
 }
 
-impl Counters {
-    /// The counter as it is at `now`, under the limit's present amount.
-    pub(super) fn get(&self, key: u64, limit: &Limit, now: Timestamp) -> Counter {
-        match self.counters.get(&key) {
-            None => Counter::untouched(limit, now),
-            Some(Counter::Rate(bucket)) => {
-                Counter::Rate(bucket.refilled(now).resized(limit.amount))
-            }
-            Some(running) => *running,
-        }
+impl<C> Default for Counters<C> {
+    fn default() -> Self {
+        Self { counters: HashMap::default() }
+    }
+}
+
+impl<C: Count> Counters<C> {
+    pub(super) fn get(&self, key: u64) -> Option<&C> {
+        self.counters.get(&key)
+    }
+
+    /// A counter to change, where it is still held. One that was forgotten meanwhile stays so: it
+    /// was nearly full, and its next call starts afresh.
+    pub(super) fn get_mut(&mut self, key: u64) -> Option<&mut C> {
+        self.counters.get_mut(&key)
     }
 
     /// Keeps a counter, and makes room for it where there is none.
-    pub(super) fn put(&mut self, key: u64, counter: Counter, now: Timestamp) {
+    pub(super) fn put(&mut self, key: u64, counter: C, now: Timestamp) {
         if self.counters.len() >= MAX_COUNTERS && !self.counters.contains_key(&key) {
             self.make_room(now);
         }
         self.counters.insert(key, counter);
     }
 
-    /// Changes a counter where it is still held. One that was forgotten meanwhile stays so: it
-    /// was nearly full, and its next call starts afresh.
-    pub(super) fn change(&mut self, key: u64, now: Timestamp, to: impl FnOnce(Counter) -> Counter) {
-        if let Some(counter) = self.counters.get_mut(&key) {
-            *counter = to(counter.at(now));
+    /// The counter of this key, made where there is none.
+    pub(super) fn entry(&mut self, key: u64, now: Timestamp, make: impl FnOnce() -> C) -> &mut C {
+        if self.counters.len() >= MAX_COUNTERS && !self.counters.contains_key(&key) {
+            self.make_room(now);
         }
+        self.counters.entry(key).or_insert_with(make)
+    }
+
+    /// Goes through all counters, and forgets those that it says to.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(u64, &mut C) -> bool) {
+        self.counters.retain(|key, counter| keep(*key, counter));
     }
 
     /// Forgets the idle counters and, while these are too few, an eighth of all: those that would
@@ -147,8 +94,8 @@ impl Counters {
     }
 
     #[cfg(test)]
-    pub(super) fn running(&self) -> u64 {
-        self.counters.values().map(|c| if let Counter::Running(n) = c { *n } else { 0 }).sum()
+    pub(super) fn all(&self) -> impl Iterator<Item = &C> {
+        self.counters.values()
     }
 }
 
@@ -176,7 +123,8 @@ impl Hasher for AlreadyHashed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::limit::{LimitMeasure, LimitScope};
+    use crate::limiter::counter::Counter;
+    use kernel::limit::{Limit, LimitMeasure, LimitScope};
 
     fn limit(measure: LimitMeasure, amount: u64) -> Limit {
         Limit {
@@ -187,6 +135,11 @@ mod tests {
             measure,
             amount,
         }
+    }
+
+    fn held(counters: &Counters<Counter>, key: u64, limit: &Limit, now: Timestamp) -> Counter {
+        let untouched = || Counter::untouched(limit, now);
+        counters.get(key).map_or_else(untouched, |counter| counter.under(limit, now))
     }
 
     /// Spreads small numbers as a keyed hash would.
@@ -201,17 +154,17 @@ mod tests {
         let now = Timestamp::from_secs(1);
         let mut counters = Counters::default();
         let (heavy, running) = (key(u64::MAX), key(u64::MAX - 1));
-        let used_up = counters.get(heavy, &requests, now).take(10);
+        let used_up = held(&counters, heavy, &requests, now).take(10);
         counters.put(heavy, used_up, now);
-        let under_way = counters.get(running, &calls, now).take(1);
+        let under_way = held(&counters, running, &calls, now).take(1);
         counters.put(running, under_way, now);
         for user in 0..3 * MAX_COUNTERS as u64 {
-            let once = counters.get(key(user), &requests, now).take(1);
+            let once = held(&counters, key(user), &requests, now).take(1);
             counters.put(key(user), once, now);
             assert!(counters.len() <= MAX_COUNTERS);
         }
-        assert_eq!(counters.get(heavy, &requests, now).used(), 10);
-        assert_eq!(counters.get(running, &calls, now).used(), 1);
+        assert_eq!(held(&counters, heavy, &requests, now).used(), 10);
+        assert_eq!(held(&counters, running, &calls, now).used(), 1);
     }
 
     #[test]
@@ -220,34 +173,14 @@ mod tests {
         let mut counters = Counters::default();
         let (early, late) = (Timestamp::from_secs(1), Timestamp::from_secs(120));
         for user in 1..MAX_COUNTERS as u64 {
-            let once = counters.get(key(user), &requests, early).take(1);
+            let once = held(&counters, key(user), &requests, early).take(1);
             counters.put(key(user), once, early);
         }
         for user in 0..2 {
             let fresh = key(1_000_000 + user);
-            let once = counters.get(fresh, &requests, late).take(1);
+            let once = held(&counters, fresh, &requests, late).take(1);
             counters.put(fresh, once, late);
         }
         assert_eq!(counters.len(), 2);
-    }
-
-    #[test]
-    fn a_changed_amount_keeps_what_was_taken() {
-        let now = Timestamp::from_secs(1);
-        let mut counters = Counters::default();
-        let before = limit(LimitMeasure::RequestsPerMinute, 10);
-        let taken = counters.get(1, &before, now).take(8);
-        counters.put(1, taken, now);
-        let after = limit(LimitMeasure::RequestsPerMinute, 20);
-        assert_eq!(counters.get(1, &after, now).used(), 8);
-        assert_eq!(counters.get(1, &after, now).wait(&after, 12), Duration::ZERO);
-        assert!(counters.get(1, &after, now).wait(&after, 13) > Duration::ZERO);
-    }
-
-    #[test]
-    fn a_forgotten_counter_is_not_revived_by_a_change() {
-        let mut counters = Counters::default();
-        counters.change(7, Timestamp::from_secs(1), |counter| counter.take(1));
-        assert_eq!(counters.len(), 0);
     }
 }

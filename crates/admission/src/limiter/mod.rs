@@ -4,27 +4,34 @@
 //! Each organisation has its own counters behind one lock, held for well under a microsecond per
 //! call, so no call sees another half admitted and no organisation waits for another. Counters
 //! belong to a limit's id, not to a [`Rules`] value: they live on when the snapshot is refreshed.
+//!
+//! A node counts [alone](local), or together with others: then it [leases](leased) units of what
+//! all share.
 
 mod bucket;
+mod counter;
 mod counters;
 mod headers;
+mod leased;
+mod local;
+mod organizations;
 mod permit;
 mod rules;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use kernel::SharedClock;
 use kernel::limit::{Limit, LimitMeasure};
-use kernel::{OrganizationId, SharedClock};
 
 use crate::refusal::{LimitReached, Refusal, TooLarge};
-use counters::{Counter, Counters};
 use headers::tighten;
-use permit::Hold;
+use leased::Leased;
+use local::Local;
 
 pub use headers::{Allowance, RateLimitHeaders, duration_text};
+pub use leased::{SharedState, Sharing, SharingConfig};
 pub use permit::Permit;
 pub use rules::{Rules, Subject};
 
@@ -35,30 +42,55 @@ pub struct Estimate {
     pub tokens: u64,
 }
 
-/// The counters of all limits on this node.
+/// The counters of all limits.
 #[derive(Debug)]
 pub struct Limiter {
-    clock: SharedClock,
     /// The secret key of the counters' hashes: nobody can choose a user name that meets another's.
     keys: RandomState,
-    organizations: RwLock<HashMap<OrganizationId, Arc<Mutex<Counters>>>>,
+    counting: Counting,
+}
+
+#[derive(Debug)]
+enum Counting {
+    Alone(Local),
+    Together(Leased),
 }
 
 /// What a call wants of one limit.
+#[derive(Clone, Copy, Debug)]
 struct Claim<'r> {
     limit: &'r Limit,
+    /// Its counter on this node.
     key: u64,
     units: u64,
-    counter: Counter,
+}
+
+/// What a limit says to a call.
+#[derive(Debug)]
+struct Opinion<'r> {
+    limit: &'r Limit,
+    units: u64,
+    /// How long until there are enough; zero: now.
+    wait: Duration,
+    used: u64,
+    left: Option<Allowance>,
 }
 
 impl Limiter {
-    /// A limiter with nothing taken.
+    /// A limiter of this node alone, with nothing taken.
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, keys: RandomState::new(), organizations: RwLock::default() }
+        Self { keys: RandomState::new(), counting: Counting::Alone(Local::new(clock)) }
     }
 
-    /// Takes what the call needs of every limit that applies to it.
+    /// A limiter that counts together with other nodes. [`Limiter::keep`] is to run beside it.
+    pub fn shared(clock: SharedClock, sharing: Sharing) -> Self {
+        let leased = Leased::new(clock, sharing);
+        Self { keys: RandomState::new(), counting: Counting::Together(leased) }
+    }
+
+    /// Takes what the call needs of every limit that applies to it. Without shared counters this
+    /// never waits; with them it waits for their place when the leased units run out, and no longer
+    /// than the configured patience.
     ///
     /// Limits on tokens hold over any stretch of time up to what the calls under way at its start
     /// had reserved too much, because that flows back when they settle.
@@ -66,48 +98,55 @@ impl Limiter {
     /// # Errors
     /// Where one limit refuses, nothing is taken. Of several, the one with the longest wait is
     /// told, so that who waits that long is not refused by the next.
-    pub fn admit(
+    pub async fn admit(
         &self,
         rules: &Rules,
         subject: &Subject<'_>,
         estimate: Estimate,
     ) -> Result<Permit, Refusal> {
-        let mut applying = rules.applying(subject).peekable();
-        if applying.peek().is_none() {
-            return Ok(Permit::unlimited());
-        }
-        let counters = self.counters_of(subject.organization);
-        let mut held = lock(&counters);
-        // Read under the lock: arrivals are in the order of their times.
-        let now = self.clock.now();
-        let mut claims: Vec<Claim<'_>> = applying
-            .map(|limit| {
-                let key = self.key(limit, subject);
-                let units = units(limit.measure, estimate);
-                Claim { limit, key, units, counter: held.get(key, limit, now) }
+        let claims: Vec<Claim<'_>> = rules
+            .applying(subject)
+            .map(|limit| Claim {
+                limit,
+                key: self.key(limit, subject),
+                units: units(limit.measure, estimate),
             })
             .collect();
-        if let Some(refusal) = refusal(&claims, subject) {
-            return Err(refusal);
+        if claims.is_empty() {
+            return Ok(Permit::unlimited());
         }
-        for claim in &mut claims {
-            claim.counter = claim.counter.take(claim.units);
-            held.put(claim.key, claim.counter, now);
+        if let Some(claim) = claims.iter().find(|claim| claim.units > claim.limit.amount) {
+            return Err(TooLarge::new(claim.limit, subject, claim.units).into());
         }
-        drop(held);
-        let headers = left(&claims);
-        let holds = claims.iter().filter_map(|claim| Hold::of(claim.limit, claim.key)).collect();
-        Ok(Permit::new(counters, self.clock.clone(), holds, estimate.tokens, headers))
+        match &self.counting {
+            Counting::Alone(local) => local.admit(&claims, subject),
+            Counting::Together(leased) => leased.admit(&claims, subject).await,
+        }
     }
 
-    fn counters_of(&self, organization: &OrganizationId) -> Arc<Mutex<Counters>> {
-        let known = self.organizations.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counters) = known.get(organization) {
-            return Arc::clone(counters);
+    /// Works beside the calls, for ever: tells the place of shared counters that this node lives,
+    /// gives back what lies idle, and looks for a place that was lost. Returns at once where nothing
+    /// is shared.
+    pub async fn keep(&self) {
+        if let Counting::Together(leased) = &self.counting {
+            leased.keep().await;
         }
-        drop(known);
-        let mut known = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(organization.clone()).or_default())
+    }
+
+    /// Gives back, before a node stops and after [`Limiter::keep`] was stopped, all that it holds of
+    /// shared counters; what it cannot give back flows back with time.
+    pub async fn leave(&self) {
+        if let Counting::Together(leased) = &self.counting {
+            leased.leave().await;
+        }
+    }
+
+    /// How it stands with the shared counters.
+    pub fn shared_state(&self) -> SharedState {
+        match &self.counting {
+            Counting::Alone(_) => SharedState::NotShared,
+            Counting::Together(leased) => leased.state(),
+        }
     }
 
     fn key(&self, limit: &Limit, subject: &Subject<'_>) -> u64 {
@@ -129,41 +168,31 @@ const fn is_tokens(measure: LimitMeasure) -> bool {
     matches!(measure, LimitMeasure::TokensPerMinute | LimitMeasure::TokensPerDay)
 }
 
-/// Why the claims cannot be met now, if they cannot.
-fn refusal(claims: &[Claim<'_>], subject: &Subject<'_>) -> Option<Refusal> {
-    if let Some(claim) = claims.iter().find(|claim| claim.units > claim.limit.amount) {
-        return Some(TooLarge::new(claim.limit, subject, claim.units).into());
-    }
-    let (claim, wait) = claims
-        .iter()
-        .map(|claim| (claim, claim.counter.wait(claim.limit, claim.units)))
-        .max_by_key(|(_, wait)| *wait)?;
+/// Why a call may not pass now, if it may not.
+fn refusal(opinions: &[Opinion<'_>], subject: &Subject<'_>) -> Option<Refusal> {
+    let longest = opinions.iter().max_by_key(|opinion| opinion.wait)?;
+    let &Opinion { limit, units, wait, used, .. } = longest;
     if wait == Duration::ZERO {
         return None;
     }
-    let used = claim.counter.used();
-    Some(LimitReached::new(claim.limit, subject, used, claim.units, wait, left(claims)).into())
+    let headers = left(opinions.iter().map(|opinion| (opinion.limit.measure, opinion.left)));
+    Some(LimitReached::new(limit, subject, used, units, wait, headers).into())
 }
 
 /// What is left of the tightest limits.
-fn left(claims: &[Claim<'_>]) -> RateLimitHeaders {
+fn left(limits: impl Iterator<Item = (LimitMeasure, Option<Allowance>)>) -> RateLimitHeaders {
     let mut headers = RateLimitHeaders::default();
-    for claim in claims {
-        let Counter::Rate(bucket) = claim.counter else { continue };
-        let allowance = Allowance {
-            limit: claim.limit.amount,
-            remaining: bucket.remaining(),
-            reset: bucket.reset(),
-        };
-        let tokens = is_tokens(claim.limit.measure);
+    for (measure, allowance) in limits {
+        let Some(allowance) = allowance else { continue };
+        let tokens = is_tokens(measure);
         tighten(if tokens { &mut headers.tokens } else { &mut headers.requests }, allowance);
     }
     headers
 }
 
 /// No code panics while it holds the counters, so a poisoned lock holds sound ones.
-fn lock(counters: &Mutex<Counters>) -> MutexGuard<'_, Counters> {
-    counters.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,13 +1,27 @@
 //! The permit of an admitted call: what it holds of its limits until it ends.
 
-use std::sync::{Arc, Mutex};
+use std::fmt;
+use std::sync::Arc;
 
-use kernel::SharedClock;
 use kernel::limit::{Limit, LimitMeasure};
 
-use super::counters::Counters;
 use super::headers::RateLimitHeaders;
-use super::{is_tokens, lock};
+use super::{Claim, is_tokens};
+
+/// The counters of one organisation, for who ends a call.
+pub(super) trait Ledger: fmt::Debug + Send + Sync {
+    /// Changes the counters of these keys.
+    fn change(self: Arc<Self>, keys: &mut dyn Iterator<Item = u64>, change: Change);
+}
+
+/// What the end of a call changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    /// This many more are taken, whether they are there or not.
+    Charge(u64),
+    /// This many are put back.
+    Refund(u64),
+}
 
 /// What an admitted call holds: a place among the calls under way, and its reserved tokens.
 ///
@@ -22,8 +36,7 @@ pub struct Permit {
 
 #[derive(Debug)]
 struct Held {
-    counters: Arc<Mutex<Counters>>,
-    clock: SharedClock,
+    ledger: Arc<dyn Ledger>,
     holds: Box<[Hold]>,
     /// Tokens charged to each limit on tokens so far.
     charged: u64,
@@ -32,7 +45,7 @@ struct Held {
 
 /// A counter that the end of the call changes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hold {
+struct Hold {
     key: u64,
     kind: HoldKind,
 }
@@ -45,7 +58,7 @@ enum HoldKind {
 
 impl Hold {
     /// What to remember of a limit; nothing for requests, which nothing changes afterwards.
-    pub(super) fn of(limit: &Limit, key: u64) -> Option<Self> {
+    fn of(limit: &Limit, key: u64) -> Option<Self> {
         let kind = match limit.measure {
             LimitMeasure::ConcurrentCalls => HoldKind::Place,
             measure if is_tokens(measure) => HoldKind::Tokens,
@@ -60,20 +73,17 @@ impl Permit {
         Self { held: None, headers: RateLimitHeaders::default() }
     }
 
+    /// The permit of a call that took what it claimed.
     pub(super) fn new(
-        counters: Arc<Mutex<Counters>>,
-        clock: SharedClock,
-        holds: Box<[Hold]>,
-        reserved: u64,
+        ledger: Arc<dyn Ledger>,
+        claims: &[Claim<'_>],
         headers: RateLimitHeaders,
     ) -> Self {
-        let held = (!holds.is_empty()).then_some(Held {
-            counters,
-            clock,
-            holds,
-            charged: reserved,
-            settled: false,
-        });
+        let holds: Box<[Hold]> =
+            claims.iter().filter_map(|claim| Hold::of(claim.limit, claim.key)).collect();
+        let tokens = claims.iter().find(|claim| is_tokens(claim.limit.measure));
+        let charged = tokens.map_or(0, |claim| claim.units);
+        let held = (!holds.is_empty()).then_some(Held { ledger, holds, charged, settled: false });
         Self { held, headers }
     }
 
@@ -99,28 +109,19 @@ impl Held {
         if charged == tokens {
             return;
         }
-        let mut counters = lock(&self.counters);
-        let now = self.clock.now();
-        for hold in self.holds.iter().filter(|hold| hold.kind == HoldKind::Tokens) {
-            counters.change(hold.key, now, |counter| {
-                if tokens > charged {
-                    counter.take(tokens - charged)
-                } else {
-                    counter.put_back(charged - tokens)
-                }
-            });
-        }
+        let change = if tokens > charged {
+            Change::Charge(tokens - charged)
+        } else {
+            Change::Refund(charged - tokens)
+        };
+        self.change(HoldKind::Tokens, change);
     }
 
-    fn give_up_place(&self) {
-        let mut places = self.holds.iter().filter(|hold| hold.kind == HoldKind::Place).peekable();
-        if places.peek().is_none() {
-            return;
-        }
-        let mut counters = lock(&self.counters);
-        let now = self.clock.now();
-        for place in places {
-            counters.change(place.key, now, |counter| counter.put_back(1));
+    fn change(&self, kind: HoldKind, change: Change) {
+        let mut keys =
+            self.holds.iter().filter(|hold| hold.kind == kind).map(|hold| hold.key).peekable();
+        if keys.peek().is_some() {
+            Arc::clone(&self.ledger).change(&mut keys, change);
         }
     }
 }
@@ -130,6 +131,6 @@ impl Drop for Held {
         if !self.settled {
             self.charge(0);
         }
-        self.give_up_place();
+        self.change(HoldKind::Place, Change::Refund(1));
     }
 }
