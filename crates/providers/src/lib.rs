@@ -29,7 +29,7 @@ pub use config::ConfigError;
 pub use failure::Failure;
 pub use outbound::Outbound;
 pub use rack::Rack;
-pub use transport::{Transport, TransportConfig};
+pub use transport::{Reach, Transport, TransportConfig, net};
 
 use futures_util::future::BoxFuture;
 use kernel::Operation;

@@ -6,6 +6,7 @@ use kernel::catalog::ProviderSpec;
 use kernel::{SharedClock, SharedRng};
 
 use crate::config::nearest;
+use crate::transport::BaseUrl;
 use crate::{ConfigError, KINDS, Provider, Transport};
 
 /// Builds one kind of provider.
@@ -36,6 +37,12 @@ impl Rack {
     /// # Errors
     /// [`ConfigError`] says which setting is wrong and how to mend it.
     pub fn build(&self, spec: &ProviderSpec) -> Result<Arc<dyn Provider>, ConfigError> {
+        let base = spec.base_url.as_deref().and_then(|text| BaseUrl::parse(text).ok());
+        if base.is_some_and(|base| !self.deps.transport.permits(&base)) {
+            let why = "it leads where this node may not connect to; an operator can allow it in \
+                       [outbound]";
+            return Err(ConfigError::setting(spec, "base_url", why));
+        }
         match KINDS.iter().find(|(kind, _)| *kind == spec.kind) {
             Some((_, build)) => build(spec, &self.deps),
             None => Err(ConfigError::UnknownKind {
@@ -77,6 +84,22 @@ pub(crate) mod tests {
             spec.base_url = Some("http://127.0.0.1:1".to_owned());
             spec.api_key = Some("key".to_owned().into());
             assert!(rack.build(&spec).is_ok(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn no_provider_is_where_credentials_are_handed_out() {
+        let rack = Rack { deps: deps() };
+        for url in [
+            "http://169.254.169.254/latest/meta-data",
+            "http://[fd00:ec2::254]",
+            "http://[::ffff:a9fe:a9fe]",
+            "http://metadata.google.internal/computeMetadata/v1",
+        ] {
+            let mut spec = spec("openai");
+            spec.base_url = Some(url.to_owned());
+            let error = rack.build(&spec).unwrap_err().to_string();
+            assert!(error.contains("base_url") && error.contains("[outbound]"), "{url}: {error}");
         }
     }
 

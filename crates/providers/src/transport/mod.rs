@@ -8,11 +8,13 @@ mod body;
 mod connection;
 mod gate;
 mod pool;
+mod reach;
 mod tls;
 mod url;
 
 pub(crate) use body::{ResponseBody, Unread};
 pub(crate) use pool::Host;
+pub use reach::{Reach, net};
 pub(crate) use url::{BaseUrl, segment};
 
 use std::collections::HashMap;
@@ -40,6 +42,8 @@ pub struct TransportConfig {
     pub idle_ms: u64,
     /// The longest whole answer, in bytes. Streams are not bounded by it.
     pub max_answer_bytes: usize,
+    /// Where providers may be.
+    pub reach: Reach,
 }
 
 impl TransportConfig {
@@ -51,7 +55,8 @@ impl TransportConfig {
 impl Default for TransportConfig {
     /// 256 connections for 55 s (load balancers close theirs after 60 s), answers up to 64 MiB.
     fn default() -> Self {
-        Self { max_idle_per_host: 256, idle_ms: 55_000, max_answer_bytes: 64 * 1024 * 1024 }
+        let reach = Reach::default();
+        Self { max_idle_per_host: 256, idle_ms: 55_000, max_answer_bytes: 64 * 1024 * 1024, reach }
     }
 }
 
@@ -69,6 +74,12 @@ impl Transport {
     /// A client without connections yet.
     pub fn new(config: TransportConfig) -> Self {
         Self { config, tls: Arc::default(), hosts: Mutex::default() }
+    }
+
+    /// Whether a base URL leads where providers may be, as far as it shows before its host's name
+    /// is looked up.
+    pub(crate) fn permits(&self, base: &BaseUrl) -> bool {
+        self.config.reach.permits_host(&base.origin.host)
     }
 
     /// The host of a base URL, the same one for everybody who asks.
@@ -127,6 +138,12 @@ pub(crate) enum TransportError {
     /// DNS does not know the host.
     #[error("the provider's host name could not be resolved")]
     Resolve,
+    /// It is where no provider may be.
+    #[error(
+        "the provider is at an address that this node may not connect to; an operator can allow it \
+         in [outbound]"
+    )]
+    OutOfReach,
     /// No address of the host took the connection.
     #[error("the provider could not be reached: {why}")]
     Connect {
@@ -166,9 +183,11 @@ impl TransportError {
     /// What kind of failure it is.
     pub(crate) const fn class(&self) -> FailureClass {
         match self {
-            Self::Resolve | Self::Connect { .. } | Self::Tls { .. } | Self::Lost => {
-                FailureClass::Connection
-            }
+            Self::Resolve
+            | Self::OutOfReach
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Lost => FailureClass::Connection,
             Self::ConnectTimeout | Self::NoFirstByte | Self::Deadline => FailureClass::Timeout,
             Self::Malformed => FailureClass::ServerError,
         }

@@ -169,13 +169,28 @@ impl Host {
         Err(error)
     }
 
+    /// The host's addresses, as far as they are in reach. They are connected to as they are here:
+    /// nobody looks the name up again in between.
     async fn resolve(&self) -> Result<Vec<SocketAddr>, TransportError> {
         let Origin { host, port, .. } = &self.origin;
+        let reach = &self.config.reach;
         if let Ok(literal) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(literal, *port)]);
+            let permitted = reach.permits(literal);
+            return permitted
+                .then(|| vec![SocketAddr::new(literal, *port)])
+                .ok_or(TransportError::OutOfReach);
+        }
+        if !reach.permits_name(host) {
+            return Err(TransportError::OutOfReach);
         }
         let found = tokio::net::lookup_host((&**host, *port)).await;
-        found.map(Iterator::collect).map_err(|_| TransportError::Resolve)
+        let mut found: Vec<_> = found.map_err(|_| TransportError::Resolve)?.collect();
+        let before = found.len();
+        found.retain(|address| reach.permits(address.ip()));
+        if found.is_empty() && before > 0 {
+            return Err(TransportError::OutOfReach);
+        }
+        Ok(found)
     }
 }
 

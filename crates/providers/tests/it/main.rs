@@ -4,6 +4,7 @@
 
 mod failures;
 mod pool;
+mod reach;
 mod streams;
 mod timeouts;
 mod upstream;
