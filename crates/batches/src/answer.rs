@@ -122,10 +122,11 @@ impl Asker {
         let (body, batch) = (line.body.clone(), Some(self.batch.id.clone()));
         let operation = self.endpoint.operation();
         if operation == Operation::Responses {
-            let asked = Asked { id, arrived, headers, body, batch };
+            let asked = Asked { id, arrived, headers, body, room: None, batch };
             return self.batches.responses.create(caller, asked).await;
         }
-        let inbound = Inbound { id, arrived, operation, headers, body, response: None, batch };
+        let (room, response) = (None, None);
+        let inbound = Inbound { id, arrived, operation, headers, body, room, response, batch };
         let gateway = &self.batches.gateway;
         match operation {
             Operation::ChatCompletions => self.batches.chats.create(gateway, caller, inbound).await,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kernel::catalog::{FailureClass, ModelSpec, ProviderSpec};
 use kernel::limit::Limit;
-use kernel::{AdminKeyId, Timestamp};
+use kernel::{Actor, AdminKeyId, Timestamp};
 use providers::{Failure, UpstreamModel};
 use store::{Price, StoreError};
 
@@ -43,8 +43,12 @@ impl Gateway {
     ///
     /// # Errors
     /// [`CatalogError`]; nothing is written then.
-    pub async fn provider_put(&self, spec: &ProviderSpec) -> Result<(), CatalogError> {
-        self.catalog.provider_put(&self.store, &self.rack, spec).await?;
+    pub async fn provider_put(
+        &self,
+        actor: &Actor,
+        spec: &ProviderSpec,
+    ) -> Result<(), CatalogError> {
+        self.catalog.provider_put(&self.store.by(actor), &self.rack, spec).await?;
         self.see_change().await;
         Ok(())
     }
@@ -53,8 +57,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`CatalogError`]; nothing is changed then.
-    pub async fn provider_delete(&self, name: &str) -> Result<(), CatalogError> {
-        self.catalog.provider_delete(&self.store, name).await?;
+    pub async fn provider_delete(&self, actor: &Actor, name: &str) -> Result<(), CatalogError> {
+        self.catalog.provider_delete(&self.store.by(actor), name).await?;
         self.see_change().await;
         Ok(())
     }
@@ -81,8 +85,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`CatalogError`]; nothing is written then.
-    pub async fn model_put(&self, spec: &ModelSpec) -> Result<(), CatalogError> {
-        self.catalog.model_put(&self.store, spec).await?;
+    pub async fn model_put(&self, actor: &Actor, spec: &ModelSpec) -> Result<(), CatalogError> {
+        self.catalog.model_put(&self.store.by(actor), spec).await?;
         self.see_change().await;
         Ok(())
     }
@@ -91,8 +95,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`CatalogError`]; nothing is changed then.
-    pub async fn model_delete(&self, name: &str) -> Result<(), CatalogError> {
-        self.catalog.model_delete(&self.store, name).await?;
+    pub async fn model_delete(&self, actor: &Actor, name: &str) -> Result<(), CatalogError> {
+        self.catalog.model_delete(&self.store.by(actor), name).await?;
         self.see_change().await;
         Ok(())
     }
@@ -109,8 +113,12 @@ impl Gateway {
     ///
     /// # Errors
     /// [`CatalogError`]; nothing is written then.
-    pub async fn price_add(&self, written: WrittenPrice) -> Result<Price, CatalogError> {
-        let price = self.catalog.price_add(&self.store, written).await?;
+    pub async fn price_add(
+        &self,
+        actor: &Actor,
+        written: WrittenPrice,
+    ) -> Result<Price, CatalogError> {
+        let price = self.catalog.price_add(&self.store.by(actor), written).await?;
         self.see_change().await;
         Ok(price)
     }

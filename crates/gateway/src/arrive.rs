@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use kernel::{BatchId, Operation, RequestId, ResponseId, Timestamp};
 
+use crate::room::Room;
+
 /// The client's headers that go along to a provider. Everything else stays here: credentials,
 /// cookies, addresses.
 const FORWARDED: [&str; 4] = ["openai-beta", "anthropic-beta", "traceparent", "tracestate"];
@@ -23,6 +25,8 @@ pub struct Inbound {
     pub headers: HeaderMap,
     /// Its JSON body, decompressed.
     pub body: Bytes,
+    /// The room that the body takes, until the call is settled.
+    pub room: Option<Room>,
     /// The response that is being made, of the Responses API.
     pub response: Option<ResponseId>,
     /// The batch that it is of.

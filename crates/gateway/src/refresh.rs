@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use admission::{ModelLists, Rules};
+use admission::{Budgets, ModelLists, Rules};
 use identity::Directory;
 use providers::Rack;
 use store::{Store, StoreError};
@@ -23,6 +23,8 @@ use crate::target::Wards;
 
 /// How long the database may take to say whether something changed.
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two removals of usage by minutes that is old.
+const TRIM: Duration = Duration::from_secs(3_600);
 /// How long it may take to say what.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,8 +45,17 @@ impl Gateway {
     /// Everything a node does beside answering calls: refreshing, probing, carrying the journal.
     /// Runs for ever; drop it to stop.
     pub async fn background(self: &Arc<Self>) {
-        let mover = Mover::new(Arc::clone(&self.journal), self.store.clone());
-        tokio::join!(mover.run(), self.keep_fresh(), self.keep_probing());
+        let spending = &self.gate.spending;
+        let mover = Mover::new(Arc::clone(&self.journal), self.store.clone(), spending.clone());
+        tokio::join!(
+            mover.run(),
+            self.keep_fresh(),
+            self.keep_probing(),
+            self.queue.watch_lag(),
+            self.gate.limiter.keep(),
+            spending.run(),
+            self.keep_trimming()
+        );
     }
 
     /// Something changed through this node: the next look is now.
@@ -79,6 +90,16 @@ impl Gateway {
         self.discovery.look.notify_one();
         self.freshness.behind.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// Usage is kept by minutes for a few days only.
+    async fn keep_trimming(&self) {
+        loop {
+            if let Err(error) = self.store.rollup_trim(self.clock.now()).await {
+                tracing::debug!(%error, "old minutes of usage are removed later");
+            }
+            tokio::time::sleep(TRIM).await;
+        }
     }
 
     async fn keep_fresh(&self) {
@@ -159,6 +180,10 @@ impl Reading<'_> {
             directory: Directory::new(&directory),
             models: ModelLists::new(&directory.projects),
             retention: Retentions::new(self.store.retention_list().await?),
+            services: snapshot::services(self.store.project_service_list_all().await?),
+            budgets: Budgets::new(
+                self.store.budget_list_all().await?.into_iter().map(|row| row.budget),
+            ),
             catalogue,
             generation,
         })

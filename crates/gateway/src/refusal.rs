@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kernel::catalog::FailureClass;
-use kernel::{ApiKeyId, Operation, Outcome};
+use kernel::{ApiKeyId, Operation, Outcome, ServiceTier};
 use providers::Failure;
 use providers::failure::Said;
 use wire::error::ErrorBody;
@@ -60,6 +60,21 @@ pub enum Refusal {
     /// The provider refused or failed.
     #[error("{0}")]
     Upstream(Failure),
+    /// This node has more to do than it can.
+    #[error(
+        "this node has more calls of the service tier `{tier}` than it can take; try again in a \
+         moment"
+    )]
+    Overloaded {
+        /// The call's tier.
+        tier: ServiceTier,
+    },
+    /// Neither disk nor database takes the records of calls, and the operator wants none unrecorded.
+    #[error(
+        "this node cannot record calls: its disk is full and its database does not answer; an \
+         operator must mend that"
+    )]
+    CannotRecord,
     /// The node is stopping.
     #[error("this node is stopping; try again")]
     Stopping,
@@ -94,7 +109,10 @@ impl Refusal {
             Self::Admission(_) => 429,
             Self::IdempotencyInProgress => 409,
             Self::IdempotencyMismatch => 422,
-            Self::NoTarget { .. } | Self::Stopping => 503,
+            Self::NoTarget { .. }
+            | Self::Overloaded { .. }
+            | Self::CannotRecord
+            | Self::Stopping => 503,
             Self::Upstream(failure) => match (&failure.said, failure.class) {
                 // Some say 400 where they mean 401.
                 (Some(said), FailureClass::Unauthorized) if said.status != 403 => 502,
@@ -119,9 +137,10 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Admission(refusal) => refusal.retry_after(),
-            Self::IdempotencyInProgress | Self::NoTarget { .. } | Self::Stopping => {
-                Some(Duration::from_secs(1))
-            }
+            Self::IdempotencyInProgress
+            | Self::NoTarget { .. }
+            | Self::Overloaded { .. }
+            | Self::Stopping => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -142,10 +161,15 @@ impl Refusal {
             Self::Admission(refusal @ admission::Refusal::LimitReached(_)) => {
                 ("rate_limit_error", Some(refusal.code()))
             }
+            Self::Admission(refusal @ admission::Refusal::BudgetReached(_)) => {
+                (refusal.code(), Some(refusal.code()))
+            }
             Self::Admission(refusal) => (INVALID, Some(refusal.code())),
             Self::IdempotencyInProgress => (INVALID, Some("idempotency_key_in_progress")),
             Self::IdempotencyMismatch => (INVALID, Some("idempotency_key_reused")),
             Self::NoTarget { .. } => (FAULT, Some("no_provider_available")),
+            Self::Overloaded { .. } => (FAULT, Some("overloaded")),
+            Self::CannotRecord => (FAULT, Some("cannot_record")),
             Self::Stopping => (FAULT, Some("stopping")),
             Self::Upstream(failure) => (FAULT, Some(upstream_code(failure.class))),
         };
@@ -175,6 +199,7 @@ impl Refusal {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Upstream(Failure { class: FailureClass::Timeout, .. }) => Outcome::TimedOut,
+            Self::Overloaded { .. } => Outcome::Shed,
             _ => Outcome::UpstreamError,
         }
     }

@@ -8,37 +8,52 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use admission::Permit;
+use admission::{Permit, Reservation};
 use bytes::Bytes;
-use kernel::{CallRecord, Outcome, SharedClock, Usage};
+use http::HeaderValue;
+use kernel::{CallRecord, Operation, Outcome, ServiceTier, SharedClock, Usage};
 use tokio::sync::Notify;
 use wire::meter::OutputText;
 
 use crate::journal::Journal;
+use crate::queue::Place;
+use crate::room::Room;
 use crate::snapshot::Snapshot;
 use crate::target::Target;
-use crate::tokenizer;
+use crate::{Refusal, tier, tokenizer};
+
+use crate::watch::Watch;
 
 /// Up to so many bytes, a request is counted token by token; a longer one by its size, so that no
 /// call holds others up.
 const COUNTED_WHOLE: usize = 128 * 1024;
+
+/// The longest time that a request's arrival may have taken; what the clocks say beyond that is
+/// somebody having set one of them.
+const LONGEST_ARRIVAL: Duration = Duration::from_secs(3_600);
 
 /// Where receipts are settled. One per node.
 #[derive(Debug)]
 pub struct Settler {
     journal: Arc<Journal>,
     clock: SharedClock,
+    watches: Vec<Arc<dyn Watch>>,
     under_way: AtomicU64,
     nothing_under_way: Notify,
     stopping: AtomicBool,
 }
 
 impl Settler {
-    /// A settler that writes to `journal`.
-    pub fn new(journal: Arc<Journal>, clock: SharedClock) -> Self {
+    /// A settler that writes to `journal`, and tells those who look on.
+    pub(crate) fn new(
+        journal: Arc<Journal>,
+        clock: SharedClock,
+        watches: Vec<Arc<dyn Watch>>,
+    ) -> Self {
         Self {
             journal,
             clock,
+            watches,
             under_way: AtomicU64::new(0),
             nothing_under_way: Notify::new(),
             stopping: AtomicBool::new(false),
@@ -48,7 +63,22 @@ impl Settler {
     /// Opens the receipt of a call that was just admitted.
     pub(crate) fn open(self: &Arc<Self>, opening: Opening) -> Receipt {
         self.under_way.fetch_add(1, Ordering::AcqRel);
-        Receipt { settler: Arc::clone(self), open: Some(Box::new(opening)) }
+        let before = self.clock.now().since(opening.record.started_at).min(LONGEST_ARRIVAL);
+        let begun = self.clock.monotonic().saturating_sub(before);
+        Receipt { settler: Arc::clone(self), begun, open: Some(Box::new(opening)) }
+    }
+
+    /// Tells those who look on that a call was not answered.
+    pub(crate) fn refused(&self, refusal: &Refusal, operation: Operation) {
+        for watch in &self.watches {
+            watch.refused(refusal, operation);
+        }
+    }
+
+    /// Microseconds since a receipt was begun. The time of day may be set meanwhile; this does not
+    /// see it.
+    fn since(&self, begun: Duration) -> u64 {
+        micros(self.clock.monotonic().saturating_sub(begun))
     }
 
     /// Calls admitted and not yet settled.
@@ -80,21 +110,30 @@ impl Settler {
         tokio::time::timeout(patience, wait).await.is_ok()
     }
 
-    fn write(&self, mut opening: Box<Opening>, ending: &Ending) {
+    fn write(&self, mut opening: Box<Opening>, ending: &Ending, tier: Option<&str>) {
         let record = &mut opening.record;
         record.outcome = ending.outcome;
         record.status = ending.status;
         let usage = record.usage;
-        record.cost = opening.snapshot.prices.cost(
-            &record.provider,
-            opening.price_kind.as_deref().unwrap_or_default(),
-            &record.upstream_model,
-            opening.tier.as_deref(),
-            &usage,
-            record.started_at,
-        );
+        let price = |tier| {
+            opening.snapshot.prices.cost(
+                &record.provider,
+                opening.price_kind.as_deref().unwrap_or_default(),
+                &record.upstream_model,
+                tier,
+                &usage,
+                record.started_at,
+            )
+        };
+        // A tier whose price nobody wrote down costs as much as the standard one, as far as is known.
+        record.cost = price(tier).or_else(|| tier.and_then(|_| price(None)));
         log(record);
         opening.permit.settle(usage.total());
+        opening.reservation.settle(record.cost);
+        let traceparent = opening.traceparent.as_ref().and_then(|value| value.to_str().ok());
+        for watch in &self.watches {
+            watch.settled(record, traceparent);
+        }
         self.journal.append(opening.record);
         if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.nothing_under_way.notify_waiters();
@@ -107,6 +146,7 @@ impl Settler {
 pub(crate) struct Opening {
     pub(crate) record: CallRecord,
     pub(crate) permit: Permit,
+    pub(crate) reservation: Reservation,
     pub(crate) snapshot: Arc<Snapshot>,
     /// The client's body, for counting what no provider reports.
     pub(crate) body: Bytes,
@@ -114,14 +154,20 @@ pub(crate) struct Opening {
     pub(crate) input_bytes: u64,
     /// The provider's kind, where its list prices apply.
     pub(crate) price_kind: Option<Arc<str>>,
-    /// The service tier that the call was answered in, unless it is the standard one.
-    pub(crate) tier: Option<String>,
+    /// The client's `traceparent`, for those who look on.
+    pub(crate) traceparent: Option<HeaderValue>,
+    /// Its place among the calls under way.
+    pub(crate) place: Option<Place>,
+    /// The room that its body takes.
+    pub(crate) _room: Option<Room>,
 }
 
 /// The obligation to settle one admitted call.
 #[derive(Debug)]
 pub(crate) struct Receipt {
     settler: Arc<Settler>,
+    /// When the call arrived, by the clock that only goes forward.
+    begun: Duration,
     open: Option<Box<Opening>>,
 }
 
@@ -132,6 +178,8 @@ pub(crate) struct Consumed {
     pub(crate) usage: Option<Usage>,
     /// What the model wrote, for counting where it reported nothing.
     pub(crate) output: OutputText,
+    /// The service tier that it says it answered in.
+    pub(crate) tier: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -153,10 +201,15 @@ impl Receipt {
         }
     }
 
-    /// The call was answered in this service tier.
-    pub(crate) fn in_tier(&mut self, tier: String) {
+    /// How urgent the call is.
+    pub(crate) fn tier(&self) -> ServiceTier {
+        self.open.as_ref().map(|open| open.record.service_tier).unwrap_or_default()
+    }
+
+    /// The call has a place among those under way.
+    pub(crate) fn placed(&mut self, place: Place) {
         if let Some(open) = &mut self.open {
-            open.tier = Some(tier);
+            open.place = Some(place);
         }
     }
 
@@ -165,8 +218,7 @@ impl Receipt {
         if let Some(open) = &mut self.open
             && open.record.first_byte_us.is_none()
         {
-            let now = self.settler.clock.now();
-            open.record.first_byte_us = Some(micros(now.since(open.record.started_at)));
+            open.record.first_byte_us = Some(self.settler.since(self.begun));
         }
     }
 
@@ -197,20 +249,17 @@ impl Receipt {
 
     fn end(&mut self, ending: Ending, consumed: Option<Consumed>) {
         let Some(mut open) = self.open.take() else { return };
-        let now = self.settler.clock.now();
-        open.record.duration_us = micros(now.since(open.record.started_at));
+        open.record.duration_us = self.settler.since(self.begun);
         let settler = Arc::clone(&self.settler);
-        match consumed {
-            None => settler.write(open, &ending),
-            Some(Consumed { usage: Some(usage), .. }) => {
-                open.record.usage = usage;
-                settler.write(open, &ending);
-            }
-            Some(Consumed { usage: None, output }) => {
-                open.record.usage = estimate(&open, &output);
-                settler.write(open, &ending);
-            }
+        let mut tier = None;
+        if let Some(consumed) = consumed {
+            open.record.usage = match consumed.usage {
+                Some(usage) => usage,
+                None => estimate(&open, &consumed.output),
+            };
+            tier = consumed.tier.filter(|tier| !tier::is_standard(tier));
         }
+        settler.write(open, &ending, tier.as_deref());
     }
 }
 

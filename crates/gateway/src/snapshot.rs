@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use admission::{ModelLists, Rules};
+use admission::{Budgets, ModelLists, Rules};
 use identity::Directory;
 use kernel::catalog::{ModelSpec, ProviderSpec};
-use kernel::{OrganizationId, ProjectId, Retention, RetentionSetting};
+use kernel::{OrganizationId, ProjectId, Retention, RetentionSetting, ServiceTier};
 use providers::{Provider, Rack, UpstreamModel};
-use store::RetentionRow;
+use store::{ProjectService, ProjectServiceRow, RetentionRow};
 
 use crate::discovery::Found;
 use crate::identify::Owner;
@@ -27,6 +27,10 @@ pub struct Snapshot {
     pub models: ModelLists,
     /// What there is to call, and at which limits and prices.
     pub catalogue: Arc<Catalogue>,
+    /// What may be spent.
+    pub budgets: Budgets,
+    /// Which service tiers a project's calls may have, where that was set.
+    pub(crate) services: HashMap<ProjectId, ProjectService>,
     /// How long content is kept where that was set: by organisation, and by project.
     pub(crate) retention: Retentions,
     /// The store's generation that this was read at.
@@ -73,7 +77,24 @@ impl Retentions {
     }
 }
 
+/// What was set about the tiers of projects.
+pub(crate) fn services(rows: Vec<ProjectServiceRow>) -> HashMap<ProjectId, ProjectService> {
+    rows.into_iter().map(|row| (row.project, row.service)).collect()
+}
+
 impl Snapshot {
+    /// How urgent a project's call is that asks for this tier, or for none. A tier that the project
+    /// may not ask for is the one that its calls have anyway.
+    pub(crate) fn tier(&self, project: &ProjectId, asked: Option<ServiceTier>) -> ServiceTier {
+        match self.services.get(project) {
+            Some(service) => {
+                asked.filter(|tier| service.tiers.contains(tier)).unwrap_or(service.default_tier)
+            }
+            // Nobody may be more urgent than others unless an administrator says so.
+            None => asked.unwrap_or_default().min(ServiceTier::Default),
+        }
+    }
+
     /// How long an owner's content may be kept.
     pub(crate) fn retention(&self, owner: &Owner) -> Retention {
         let set = &self.retention;

@@ -3,32 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::{Limiter, RateLimitHeaders};
+use admission::{
+    Limiter, RateLimitHeaders, SharedState, Sharing, Spending, SpendingConfig, StoreBank,
+};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use identity::Presented;
-use kernel::{Operation, Outcome, Retention, SharedClock, SharedRng};
+use kernel::{Operation, Outcome, Retention, ServiceTier, SharedClock, SharedRng};
 use providers::{AnswerBody, Rack};
 use serde::Deserialize;
 use store::Store;
 use wire::meter::{self, OutputText, StreamMeter};
 
 use crate::administer::AdminUses;
-use crate::admit::{self, Admitted};
+use crate::admit::{self, Admitted, Gate};
 use crate::call::{Answered, Caller};
 use crate::catalog::Catalog;
 use crate::discovery::Discovery;
 use crate::idempotency::{Claim, Idempotency, Kept, Ticket};
 use crate::identify::{self, Identified, Owner};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalState};
+use crate::queue::{Queue, QueueConfig};
 use crate::refresh::{self, Freshness};
 use crate::retry::{RetryBudget, RetryConfig};
+use crate::room::Rooms;
 use crate::settle::{Consumed, Settler};
 use crate::snapshot::Snapshot;
 use crate::stream::MeteredStream;
 use crate::target::Wards;
+use crate::watch::Watch;
 use crate::{Inbound, Refusal, tier};
+
+/// How long a request waits for room for its body.
+const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the gateway behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -40,11 +48,50 @@ pub struct GatewayConfig {
     pub probe_secs: u64,
     /// Retries.
     pub retry: RetryConfig,
+    /// Bytes of request bodies that are being read or answered, all together.
+    pub body_room_bytes: usize,
+    /// Calls at once, and who goes first.
+    pub queue: QueueConfig,
+    /// Budgets, when the database is slow or away.
+    pub budgets: BudgetsConfig,
+}
+
+/// Budgets, when the database is slow or away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BudgetsConfig {
+    /// Milliseconds that the database may take for a lease.
+    pub patience_ms: u64,
+    /// Percent of a budget that all nodes together may spend while the database does not answer, of
+    /// an account that they never asked it about.
+    pub share_when_lost_percent: u32,
+}
+
+impl Default for BudgetsConfig {
+    fn default() -> Self {
+        let SpendingConfig { patience, share_when_lost_percent } = SpendingConfig::default();
+        let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        Self { patience_ms, share_when_lost_percent }
+    }
+}
+
+impl From<BudgetsConfig> for SpendingConfig {
+    fn from(config: BudgetsConfig) -> Self {
+        let BudgetsConfig { patience_ms, share_when_lost_percent } = config;
+        Self { patience: Duration::from_millis(patience_ms), share_when_lost_percent }
+    }
 }
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        Self { refresh_ms: 250, probe_secs: 30, retry: RetryConfig::default() }
+        Self {
+            refresh_ms: 250,
+            probe_secs: 30,
+            retry: RetryConfig::default(),
+            body_room_bytes: 256 * 1024 * 1024,
+            queue: QueueConfig::default(),
+            budgets: BudgetsConfig::default(),
+        }
     }
 }
 
@@ -64,6 +111,19 @@ pub struct Parts {
     pub clock: SharedClock,
     /// Randomness.
     pub rng: SharedRng,
+    /// What stands beside the gateway.
+    pub beside: Beside,
+}
+
+/// What stands beside a gateway. One that is alone has nothing.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Who looks on while calls come and go.
+    pub watches: Vec<Arc<dyn Watch>>,
+    /// Where limits are counted for several nodes.
+    pub sharing: Option<Sharing>,
+    /// This node's name: the same after a restart, and no other node's.
+    pub node: String,
 }
 
 /// The life of calls. One per node.
@@ -80,7 +140,9 @@ pub struct Gateway {
     pub(crate) clock: SharedClock,
     pub(crate) freshness: Freshness,
     pub(crate) admin_uses: AdminUses,
-    limiter: Limiter,
+    pub(crate) queue: Arc<Queue>,
+    rooms: Rooms,
+    pub(crate) gate: Gate,
     settler: Arc<Settler>,
     caller: Caller,
     idempotency: Arc<Idempotency>,
@@ -123,7 +185,14 @@ impl Gateway {
     /// # Errors
     /// When the store cannot be read.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, store::StoreError> {
-        let Parts { config, catalog, store, journal, rack, clock, rng } = parts;
+        let Parts { config, catalog, store, journal, rack, clock, rng, beside } = parts;
+        let limiter = match beside.sharing {
+            Some(sharing) => Limiter::shared(Arc::clone(&clock), sharing),
+            None => Limiter::new(Arc::clone(&clock)),
+        };
+        let bank = Arc::new(StoreBank::new(store.clone(), &beside.node, &*rng));
+        let spending = Spending::new(bank, Arc::clone(&clock), config.budgets.into());
+        let settler = Settler::new(Arc::clone(&journal), Arc::clone(&clock), beside.watches);
         let (wards, discovery) = (Wards::default(), Discovery::default());
         let reading = refresh::Reading {
             store: &store,
@@ -138,12 +207,14 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             catalog,
             store,
-            settler: Arc::new(Settler::new(Arc::clone(&journal), Arc::clone(&clock))),
+            settler: Arc::new(settler),
+            queue: Queue::new(config.queue),
+            rooms: Rooms::new(config.body_room_bytes, ROOM_PATIENCE),
             journal,
             rack,
             wards,
             discovery,
-            limiter: Limiter::new(Arc::clone(&clock)),
+            gate: Gate { limiter, spending },
             idempotency: Idempotency::new(Arc::clone(&clock)),
             caller: Caller {
                 clock: Arc::clone(&clock),
@@ -188,8 +259,21 @@ impl Gateway {
     /// # Errors
     /// [`Refusal`], which says why there is no answer.
     pub async fn answer(&self, identified: Identified, inbound: Inbound) -> Result<Reply, Refusal> {
+        let operation = inbound.operation;
+        let answered = self.govern(identified, inbound).await;
+        if let Err(refusal) = &answered {
+            self.settler.refused(refusal, operation);
+        }
+        answered
+    }
+
+    /// From *admit* to the beginning of an answer.
+    async fn govern(&self, identified: Identified, inbound: Inbound) -> Result<Reply, Refusal> {
         if self.settler.stopping() {
             return Err(Refusal::Stopping);
+        }
+        if !self.journal.takes_calls() {
+            return Err(Refusal::CannotRecord);
         }
         let mut ticket = None;
         if let Some(key) = inbound.idempotency_key() {
@@ -199,8 +283,8 @@ impl Gateway {
                 Claim::First(first) => ticket = Some(first),
             }
         }
-        let mut admitted = admit::admit(&self.settler, &self.limiter, identified, inbound)?;
-        match self.caller.call(&mut admitted).await {
+        let mut admitted = admit::admit(&self.settler, &self.gate, identified, inbound).await?;
+        match self.call(&mut admitted).await {
             Ok(answered) => Ok(reply(admitted, answered, ticket)),
             Err(refusal) => {
                 let (outcome, status) = (refusal.outcome(), refusal.status());
@@ -214,6 +298,17 @@ impl Gateway {
         }
     }
 
+    /// Waits for a place among the calls under way, then asks target after target.
+    async fn call(&self, admitted: &mut Admitted) -> Result<Answered, Refusal> {
+        admitted.receipt.placed(self.queue.enter(admitted.receipt.tier()).await?);
+        self.caller.call(admitted).await
+    }
+
+    /// Room for the bodies of requests.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
     /// The state of the world as this node knows it.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
@@ -222,6 +317,29 @@ impl Gateway {
     /// Where calls are settled.
     pub fn settler(&self) -> &Settler {
         &self.settler
+    }
+
+    /// How the journal is doing. It looks at files.
+    pub fn journal(&self) -> JournalState {
+        self.journal.state()
+    }
+
+    /// Calls that wait for a place, by tier.
+    pub fn waiting(&self) -> [(ServiceTier, usize); 3] {
+        let [priority, default, flex] = self.queue.waiting();
+        let [first, second, third] = ServiceTier::ALL;
+        [(first, priority), (second, default), (third, flex)]
+    }
+
+    /// How the counters are that nodes share.
+    pub fn shared_limits(&self) -> SharedState {
+        self.gate.limiter.shared_state()
+    }
+
+    /// Gives back what this node holds of limits and budgets. At the end, when its records are in the
+    /// database.
+    pub async fn leave(&self) {
+        tokio::join!(self.gate.limiter.leave(), self.gate.spending.leave());
     }
 
     /// Waits until every call settled so far is in the database, or `patience` is over. Returns
@@ -239,15 +357,14 @@ fn reply(admitted: Admitted, answered: Answered, ticket: Option<Ticket>) -> Repl
     let body = match answer.body {
         AnswerBody::Whole { document: body, usage } => {
             receipt.first_byte();
-            // Only a batch asks for a tier by itself; other answers need not be read for it.
-            if let Some(tier) = inbound.batch.as_ref().and_then(|_| tier::answered_in(&body)) {
-                receipt.in_tier(tier);
-            }
+            // Where nobody asks for a tier, the answer need not be read for it.
+            let asked = inbound.batch.is_some() || envelope.service_tier.is_some();
+            let tier = if asked { tier::answered_in(&body) } else { None };
             let output = match usage {
                 Some(_) => OutputText::default(),
                 None => meter::output_text(format, &body),
             };
-            let consumed = Consumed { usage, output };
+            let consumed = Consumed { usage, output, tier };
             receipt.settle(Outcome::Completed, status.as_u16(), consumed);
             if let Some(ticket) = ticket {
                 let (headers, body) = (headers.clone(), body.clone());

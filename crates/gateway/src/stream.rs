@@ -81,7 +81,8 @@ impl MeteredStream {
             Some(_) => OutputText::default(),
             None => self.meter.output().clone(),
         };
-        Consumed { usage, output }
+        let tier = self.meter.service_tier().map(str::to_owned);
+        Consumed { usage, output, tier }
     }
 
     /// Takes what the provider sent next; returns what of it the client gets.

@@ -4,13 +4,33 @@
 //! price table knows what that costs; what a line did cost is told by its answer's tier.
 
 use bytes::Bytes;
-use kernel::{Operation, Timestamp};
+use kernel::{Operation, ProjectId, ServiceTier, Timestamp};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use wire::envelope::Envelope;
 
+use crate::Inbound;
 use crate::admit::Admitted;
 use crate::price::PriceTable;
+use crate::snapshot::Snapshot;
 use crate::target::Target;
+
+/// How urgent a call is on this node. Nobody waits for a batch's.
+pub(crate) fn of(
+    snapshot: &Snapshot,
+    project: &ProjectId,
+    envelope: &Envelope,
+    inbound: &Inbound,
+) -> ServiceTier {
+    if inbound.batch.is_some() {
+        return ServiceTier::Flex;
+    }
+    let asked = envelope.service_tier.as_deref().and_then(|asked| {
+        // What else there is (`auto`, and what only the provider knows) asks for nothing here.
+        ServiceTier::ALL.into_iter().find(|tier| tier.as_str() == asked)
+    });
+    snapshot.tier(project, asked)
+}
 
 const FLEX: &str = "flex";
 const ASKED: &[u8] = br#""service_tier":"flex","#;
@@ -67,11 +87,15 @@ fn flexible(body: &[u8]) -> Option<Bytes> {
     Some(Bytes::from([head, ASKED, rest].concat()))
 }
 
-/// The tier that an answer says it was given in, unless it is the standard one.
+/// The tier that a whole answer says it was given in.
 pub(crate) fn answered_in(body: &[u8]) -> Option<String> {
     let said: Said<'_> = serde_json::from_slice(body).ok()?;
-    let tier: String = serde_json::from_str(said.service_tier?.get()).ok()?;
-    (!matches!(tier.as_str(), "default" | "standard" | "auto")).then_some(tier)
+    serde_json::from_str(said.service_tier?.get()).ok()
+}
+
+/// Whether it is the one that list prices are of.
+pub(crate) fn is_standard(tier: &str) -> bool {
+    matches!(tier, "default" | "standard" | "auto")
 }
 
 #[cfg(test)]
@@ -111,8 +135,8 @@ mod tests {
     fn an_answer_tells_its_tier() {
         let tier = |body: &str| answered_in(body.as_bytes());
         assert_eq!(tier(r#"{"id":"x","service_tier":"flex"}"#).as_deref(), Some("flex"));
-        for standard in [r#"{"service_tier":"default"}"#, r#"{"service_tier":null}"#, "{}", "[1]"] {
-            assert_eq!(tier(standard), None, "{standard}");
+        for nothing in [r#"{"service_tier":7}"#, r#"{"service_tier":null}"#, "{}", "[1]"] {
+            assert_eq!(tier(nothing), None, "{nothing}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use admission::RateLimitHeaders;
 use bytes::Bytes;
+use gateway::room::Room;
 use http::{HeaderMap, StatusCode};
 use kernel::{BatchId, RequestId, Timestamp};
 
@@ -17,6 +18,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// Its JSON body.
     pub body: Bytes,
+    /// The room that the body takes, until the response is made.
+    pub room: Option<Room>,
     /// The batch that it is of.
     pub batch: Option<BatchId>,
 }

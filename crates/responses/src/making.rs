@@ -83,6 +83,7 @@ impl Responses {
         // The input has had its ids since it was queued.
         state.input = read_items(&row.input);
         let call = Call {
+            _room: None,
             id: row.call.clone(),
             arrived: self.clock.now(),
             headers: HeaderMap::new(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use admission::RateLimitHeaders;
 use bytes::Bytes;
+use gateway::room::Room;
 use gateway::{Identified, Inbound, Refusal, ReplyBody, tokenizer};
 use http::HeaderMap;
 use kernel::{BatchId, Operation, RequestId, ResponseId, Scope, Timestamp, Usage};
@@ -60,6 +61,8 @@ pub(crate) struct Call {
     pub(crate) arrived: Timestamp,
     pub(crate) headers: HeaderMap,
     pub(crate) batch: Option<BatchId>,
+    /// The room of its body.
+    pub(crate) _room: Option<Arc<Room>>,
 }
 
 /// How far a run is.
@@ -102,8 +105,8 @@ impl Run {
         let id = ResponseId::new(engine.clock.now(), &*engine.rng);
         let state = State::of(engine, &caller.scope(), &request, &id, memory).await?;
         let keeping = if keeps { Keeping::Insert } else { Keeping::Nothing };
-        let Asked { id: call, arrived, headers, batch, .. } = asked;
-        let call = Call { id: call, arrived, headers, batch };
+        let Asked { id: call, arrived, headers, batch, room, .. } = asked;
+        let call = Call { id: call, arrived, headers, batch, _room: room.map(Arc::new) };
         Self::with(responses, caller, request, call, id, engine.clock.now(), state, keeping).await
     }
 
@@ -197,6 +200,7 @@ impl Run {
             operation: Operation::Responses,
             headers: self.call.headers.clone(),
             body: Bytes::from(self.request.upstream(items, stream)),
+            room: None,
             response: Some(self.id.clone()),
             batch: self.call.batch.clone(),
         };

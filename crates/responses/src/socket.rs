@@ -123,46 +123,6 @@ impl Responses {
 }
 
 impl Connection {
-    /// Reads a message.
-    ///
-    /// # Errors
-    /// The frame that tells the client what is wrong with it.
-    pub fn read(&self, message: &[u8]) -> Result<Frame, Bytes> {
-        let wrong = |error: ErrorBody| Bytes::from(socket_error(400, &error));
-        let mut body: Map<String, Value> = serde_json::from_slice(message).map_err(|error| {
-            wrong(ErrorBody::invalid_request(format!("The message is no JSON object: {error}.")))
-        })?;
-        match body.remove("type").as_ref().and_then(Value::as_str) {
-            Some("response.create") => {}
-            other => {
-                let other: String = other.unwrap_or("none").chars().take(100).collect();
-                let message = format!(
-                    "Unknown event type '{other}'. A client sends `response.create`, with the \
-                     fields of POST /v1/responses beside its type."
-                );
-                return Err(wrong(
-                    ErrorBody::invalid_request(message).at("type").coded("unknown_event_type"),
-                ));
-            }
-        }
-        // Some clients put the request into an object of its own.
-        if let Some(Value::Object(inner)) = body.remove("response") {
-            body.extend(inner);
-        }
-        let lane = match body.remove("stream_id") {
-            None | Some(Value::Null) => Lane::default(),
-            Some(Value::String(id)) if is_lane(&id) => Lane(Some(id)),
-            Some(_) => {
-                let message = format!(
-                    "Invalid 'stream_id': it has 1 to {LONGEST_LANE} letters, digits and any of \
-                     `_`, `.` and `-`."
-                );
-                return Err(wrong(ErrorBody::invalid_request(message).at("stream_id")));
-            }
-        };
-        Ok(Frame { lane, body })
-    }
-
     /// Begins a turn.
     pub fn turn(&self, frame: Frame) -> Turn {
         let state = TurnState::Asked(Box::new(frame.body));
@@ -203,6 +163,48 @@ impl Connection {
         )
         .coded("websocket_connection_limit_reached");
         Bytes::from(socket_error(400, &error))
+    }
+}
+
+impl Frame {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// The frame that tells the client what is wrong with it.
+    pub fn read(message: &[u8]) -> Result<Self, Bytes> {
+        let wrong = |error: ErrorBody| Bytes::from(socket_error(400, &error));
+        let mut body: Map<String, Value> = serde_json::from_slice(message).map_err(|error| {
+            wrong(ErrorBody::invalid_request(format!("The message is no JSON object: {error}.")))
+        })?;
+        match body.remove("type").as_ref().and_then(Value::as_str) {
+            Some("response.create") => {}
+            other => {
+                let other: String = other.unwrap_or("none").chars().take(100).collect();
+                let message = format!(
+                    "Unknown event type '{other}'. A client sends `response.create`, with the \
+                     fields of POST /v1/responses beside its type."
+                );
+                return Err(wrong(
+                    ErrorBody::invalid_request(message).at("type").coded("unknown_event_type"),
+                ));
+            }
+        }
+        // Some clients put the request into an object of its own.
+        if let Some(Value::Object(inner)) = body.remove("response") {
+            body.extend(inner);
+        }
+        let lane = match body.remove("stream_id") {
+            None | Some(Value::Null) => Lane::default(),
+            Some(Value::String(id)) if is_lane(&id) => Lane(Some(id)),
+            Some(_) => {
+                let message = format!(
+                    "Invalid 'stream_id': it has 1 to {LONGEST_LANE} letters, digits and any of \
+                     `_`, `.` and `-`."
+                );
+                return Err(wrong(ErrorBody::invalid_request(message).at("stream_id")));
+            }
+        };
+        Ok(Self { lane, body })
     }
 }
 
@@ -255,6 +257,7 @@ impl Turn {
         request.lint()?;
         let now = responses.clock.now();
         let asked = Asked {
+            room: None,
             id: RequestId::new(now, &*responses.rng),
             arrived: now,
             headers: self.connection.headers.clone(),

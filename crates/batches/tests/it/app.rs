@@ -7,7 +7,7 @@ use std::time::Duration;
 use batches::{BatchError, Batches, BatchesConfig, Wanted};
 use files::{BlobConfig, Blobs, Files, FilesConfig, NewFile, Owner};
 use gateway::catalog::Catalog;
-use gateway::journal::Journal;
+use gateway::journal::{Journal, JournalConfig};
 use gateway::price::PriceTable;
 use gateway::{Gateway, GatewayConfig, Identified};
 use identity::{Administration, Bootstrap, Presented};
@@ -100,8 +100,9 @@ impl Place {
                 prices: PriceTable::embedded().unwrap(),
             },
             store: self.store.clone(),
-            journal: Arc::new(Journal::open(&journal).unwrap()),
+            journal: Arc::new(Journal::open(&journal, JournalConfig::default()).unwrap()),
             rack: Rack::new(transport, clock.clone(), rng.clone()),
+            beside: gateway::spine::Beside::default(),
             clock: clock.clone(),
             rng: rng.clone(),
         });

@@ -59,6 +59,7 @@ pub(super) mod tests {
             status: 200,
             outcome: Outcome::Completed,
             attempts: 1,
+            service_tier: kernel::ServiceTier::Default,
             usage: Usage { input: 3, output: 4, ..Usage::default() },
             cost: None,
         }

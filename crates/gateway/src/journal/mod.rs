@@ -5,29 +5,29 @@
 //! of the file. Ids make the hand-over idempotent: a record carried twice counts once. With the
 //! database away, records wait in the files and no call is refused.
 
+mod aside;
+mod disk;
 mod line;
 mod mover;
 mod segment;
+mod steps;
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use kernel::CallRecord;
 use tokio::sync::{Notify, watch};
 
+use disk::Disk;
+pub use disk::{DiskState, JournalConfig, WhenFull};
 pub use mover::Mover;
 use segment::Position;
-
-/// How large a segment grows before the next one is begun.
-const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
-
-/// Records kept in memory while the disk refuses them; the oldest are counted and let go beyond.
-const REFUSED_RECORDS: usize = 100_000;
+pub use steps::{Step, Steps};
 
 /// Written records that are also kept in memory, so that the mover need not read them back: two
 /// megabytes or so. When the database is too slow for that, it reads the files.
@@ -38,13 +38,47 @@ const FRESH_RECORDS: usize = 4_096;
 #[derive(Debug)]
 pub struct Journal {
     folder: PathBuf,
+    config: JournalConfig,
+    steps: Steps,
+    disk: Arc<Disk>,
     writer: Mutex<Writer>,
     /// Records that the disk refused, for the mover to carry from memory.
     refused: Mutex<VecDeque<CallRecord>>,
     /// Records let go because disk and database were away at once for very long.
     lost: AtomicU64,
+    /// Records that the database does not take, put aside in a file.
+    aside: AtomicU64,
+    /// Records of this process that are not in the database yet.
+    waiting: AtomicU64,
+    /// When nothing waited last.
+    even: Mutex<Instant>,
     written: Notify,
     carried: watch::Sender<Position>,
+    /// Where this process began to write.
+    ours: Position,
+}
+
+/// How the journal is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalState {
+    /// Records of this process that are not in the database yet.
+    pub waiting_records: u64,
+    /// Bytes of records that are not in the database yet.
+    pub waiting_bytes: u64,
+    /// For how long some have been waiting.
+    pub waiting_for: Duration,
+    /// Records that the disk refused and memory holds.
+    pub held_records: u64,
+    /// Records that were lost, since the start.
+    pub lost_records: u64,
+    /// Records that the database does not take; they lie aside in a file.
+    pub aside_records: u64,
+    /// How full the disk is.
+    pub disk: DiskState,
+    /// Free bytes on the disk.
+    pub free_bytes: u64,
+    /// Bytes on the disk in all.
+    pub size_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -86,7 +120,15 @@ impl Journal {
     ///
     /// # Errors
     /// When the folder cannot be made, read or written.
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    pub fn open(folder: &Path, config: JournalConfig) -> io::Result<Self> {
+        Self::open_telling(folder, config, Steps::default())
+    }
+
+    /// As [`Journal::open`]; each step of the hand-over is told.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_telling(folder: &Path, config: JournalConfig, steps: Steps) -> io::Result<Self> {
         segment::make_folder(folder)?;
         let next = segment::list(folder)?.last().map_or(1, |last| last + 1);
         let start = segment::read_cursor(folder)?;
@@ -94,6 +136,12 @@ impl Journal {
         let at = Position { segment: next, offset: 0 };
         Ok(Self {
             folder: folder.to_owned(),
+            config,
+            steps,
+            disk: Arc::new(Disk::of(folder.to_owned(), config.warn_free_bytes)?),
+            aside: AtomicU64::new(aside::count(folder)?),
+            waiting: AtomicU64::new(0),
+            even: Mutex::new(Instant::now()),
             writer: Mutex::new(Writer {
                 file,
                 at,
@@ -107,21 +155,60 @@ impl Journal {
             lost: AtomicU64::new(0),
             written: Notify::new(),
             carried: watch::Sender::new(start),
+            ours: at,
         })
     }
 
     /// Writes one settled call. Never fails: what the disk refuses waits in memory.
     pub fn append(&self, record: CallRecord) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let mut writer = self.lock_writer();
-        match writer.append(&self.folder, &record) {
-            Ok(()) => writer.remember(record),
+        match writer.append(self, &record) {
+            Ok(()) => {
+                writer.remember(record);
+                drop(writer);
+                self.disk.took();
+            }
             Err(error) => {
                 drop(writer);
-                tracing::error!(%error, call = %record.id, "the journal could not be written; the record waits in memory");
+                tracing::debug!(%error, call = %record.id, "the journal could not be written; the record waits in memory");
+                self.disk.refused();
                 self.refuse(record);
             }
         }
+        self.steps.take(Step::Written);
         self.written.notify_one();
+    }
+
+    /// Nothing waits.
+    fn is_even(&self) {
+        *self.even.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether another call may go out: its record will be kept, or the operator does not mind.
+    pub fn takes_calls(&self) -> bool {
+        self.config.when_full == WhenFull::Shed
+            || self.disk.state() != DiskState::Full
+            // Half of the memory is for the calls that are under way.
+            || self.lock_refused().len() < self.config.held_records / 2
+    }
+
+    /// How it is doing.
+    pub fn state(&self) -> JournalState {
+        let carried = *self.carried.borrow();
+        let waiting_records = self.waiting.load(Ordering::Relaxed);
+        let even = self.even.lock().unwrap_or_else(PoisonError::into_inner);
+        JournalState {
+            waiting_records,
+            waiting_for: if waiting_records > 0 { even.elapsed() } else { Duration::ZERO },
+            waiting_bytes: segment::bytes_from(&self.folder, carried).unwrap_or(0),
+            held_records: self.lock_refused().len() as u64,
+            lost_records: self.lost.load(Ordering::Relaxed),
+            aside_records: self.aside.load(Ordering::Relaxed),
+            disk: self.disk.state(),
+            free_bytes: self.disk.free(),
+            size_bytes: self.disk.size(),
+        }
     }
 
     /// Waits until everything written so far is in the database, or `patience` is over.
@@ -137,9 +224,10 @@ impl Journal {
 
     fn refuse(&self, record: CallRecord) {
         let mut refused = self.lock_refused();
-        if refused.len() >= REFUSED_RECORDS {
+        if refused.len() >= self.config.held_records {
             refused.pop_front();
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             if lost % 1_000 == 1 {
                 tracing::error!(
                     lost,
@@ -151,20 +239,21 @@ impl Journal {
     }
 
     fn lock_writer(&self) -> std::sync::MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_refused(&self) -> std::sync::MutexGuard<'_, VecDeque<CallRecord>> {
-        self.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Writer {
-    fn append(&mut self, folder: &Path, record: &CallRecord) -> io::Result<()> {
+    fn append(&mut self, journal: &Journal, record: &CallRecord) -> io::Result<()> {
         self.line.clear();
         line::write(record, &mut self.line)?;
-        if self.at.offset >= SEGMENT_BYTES {
-            self.turn_over(folder)?;
+        if self.at.offset >= journal.config.segment_bytes {
+            self.turn_over(&journal.folder)?;
+            journal.steps.take(Step::Turned);
         }
         let before = self.at.offset;
         if let Err(error) = self.file.write_all(&self.line) {

@@ -1,15 +1,18 @@
 //! Carries settled calls from the journal to the database, in order, in batches.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use admission::Spending;
 use kernel::{ApiKeyId, CallRecord, Timestamp};
-use store::Store;
+use store::{Store, StoreError};
 
 use super::segment::{self, Position};
-use super::{Journal, Next, line};
+use super::{Journal, Next, Step, aside, line};
 
 /// How long written records wait before they are carried, and at most before they are flushed.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -26,6 +29,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Mover {
     journal: Arc<Journal>,
     store: Store,
+    spending: Spending,
+    /// Records from here on are this process's; those before it an earlier one left.
+    ours: Position,
     at: Position,
     /// What was taken and is not in the database yet.
     taken: Option<Batch>,
@@ -33,16 +39,18 @@ pub struct Mover {
 
 impl Mover {
     /// A mover that goes on where the last one stopped.
-    pub fn new(journal: Arc<Journal>, store: Store) -> Self {
+    pub fn new(journal: Arc<Journal>, store: Store, spending: Spending) -> Self {
         let at = *journal.carried.borrow();
-        Self { journal, store, at, taken: None }
+        let ours = journal.ours;
+        Self { journal, store, spending, ours, at, taken: None }
     }
 
     /// Carries and flushes for ever. Drop the future to stop; what is left is carried at the next
     /// start.
     pub async fn run(self) {
         let journal = Arc::clone(&self.journal);
-        tokio::join!(self.keep_carrying(), keep_flushing(&journal));
+        let disk = Arc::clone(&journal.disk);
+        tokio::join!(self.keep_carrying(), keep_flushing(&journal), disk.watch());
     }
 
     async fn keep_carrying(mut self) {
@@ -75,12 +83,16 @@ impl Mover {
             };
             let next = batch.next;
             if next == self.at {
+                self.journal.is_even();
+                self.spending.all_carried();
                 return Ok(());
             }
+            self.journal.steps.take(Step::Taken);
             if let Err(error) = self.carry(&batch).await {
                 self.taken = Some(batch);
                 return Err(error);
             }
+            self.journal.steps.take(Step::Inserted);
             self.arrive(next).await?;
             if next >= goal {
                 return Ok(());
@@ -96,15 +108,46 @@ impl Mover {
                 "damaged journal lines were passed over"
             );
         }
-        self.insert(&batch.records).await?;
+        self.insert(&batch.records, self.at >= self.ours).await?;
         Ok(self.store.api_key_touch(&last_uses(&batch.records)).await?)
     }
 
-    async fn insert(&self, records: &[CallRecord]) -> Result<(), CarryError> {
-        match tokio::time::timeout(PATIENCE, self.store.call_insert(records)).await {
-            Ok(inserted) => Ok(inserted.map(drop)?),
-            Err(_) => Err(CarryError::Hung),
+    /// Puts records into the database. One that it does not take is put aside, so that the rest goes
+    /// on. `ours`: whether this process made them; then its reservations are over.
+    async fn insert(&self, records: &[CallRecord], ours: bool) -> Result<(), CarryError> {
+        let holder = if ours { self.spending.holder() } else { "" };
+        let mut left = Cow::Borrowed(records);
+        loop {
+            let insert = self.store.call_insert(holder, &left);
+            match tokio::time::timeout(PATIENCE, insert).await {
+                Err(_) => return Err(CarryError::Hung),
+                Ok(Err(StoreError::Unstorable { id, reason })) => {
+                    let at = left.iter().position(|record| record.id == id);
+                    let Some(at) = at else { return Err(CarryError::Unknown) };
+                    let record = left.to_mut().remove(at);
+                    self.put_aside(record, reason).await?;
+                }
+                Ok(inserted) => {
+                    let inserted = inserted?;
+                    if ours {
+                        self.spending.carried(&inserted.spent);
+                        self.journal.waiting.fetch_sub(records.len() as u64, Ordering::Relaxed);
+                    }
+                    return Ok(());
+                }
+            }
         }
+    }
+
+    async fn put_aside(&self, record: CallRecord, reason: String) -> io::Result<()> {
+        tracing::error!(
+            call = %record.id, reason,
+            "the database does not take this call's record; it lies in the journal's aside.jsonl"
+        );
+        let folder = self.journal.folder.clone();
+        blocking(move || aside::put(&folder, &record, &reason)).await?;
+        self.journal.aside.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Carries what the disk refused.
@@ -115,7 +158,7 @@ impl Mover {
             if batch.is_empty() {
                 return Ok(());
             }
-            self.insert(&batch).await?;
+            self.insert(&batch, true).await?;
             let mut refused = self.journal.lock_refused();
             // Only what was carried: the oldest may have been let go meanwhile.
             for record in &batch {
@@ -139,12 +182,13 @@ impl Mover {
 
     /// Remembers the new place and lets go of segments that are carried whole.
     async fn arrive(&mut self, next: Position) -> io::Result<()> {
-        let folder = self.journal.folder.clone();
+        let (folder, steps) = (self.journal.folder.clone(), self.journal.steps.clone());
         blocking(move || {
-            segment::write_cursor(&folder, next)?;
+            segment::write_cursor(&folder, next, &steps)?;
             for number in segment::list(&folder)? {
                 if number < next.segment {
                     segment::remove(&folder, number)?;
+                    steps.take(Step::Removed);
                 }
             }
             Ok(())
@@ -187,6 +231,8 @@ enum CarryError {
     Journal(#[from] io::Error),
     #[error("the database: {0}")]
     Store(#[from] store::StoreError),
+    #[error("the database names a record that was not sent")]
+    Unknown,
     #[error("the database did not take a batch within {} s", PATIENCE.as_secs())]
     Hung,
 }
@@ -254,8 +300,8 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::FRESH_RECORDS;
     use super::super::line::tests::record;
+    use super::super::{FRESH_RECORDS, JournalConfig, Steps};
     use super::*;
 
     fn read_all(folder: &std::path::Path, mut at: Position, end: Position) -> (Vec<String>, usize) {
@@ -274,7 +320,7 @@ mod tests {
     #[test]
     fn records_of_a_killed_process_are_found_and_torn_lines_passed_over() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path()).unwrap();
+        let journal = Journal::open(folder.path(), JournalConfig::default()).unwrap();
         journal.append(record("req_1"));
         journal.append(record("req_2"));
         drop(journal);
@@ -284,7 +330,7 @@ mod tests {
         bytes.extend_from_slice(b"xxxxxxxx {broken}\n00000000 {\"id\":\"req_");
         std::fs::write(&first, bytes).unwrap();
 
-        let journal = Journal::open(folder.path()).unwrap();
+        let journal = Journal::open(folder.path(), JournalConfig::default()).unwrap();
         journal.append(record("req_3"));
         let end = journal.lock_writer().at;
         assert_eq!(end.segment, 2);
@@ -296,7 +342,7 @@ mod tests {
     #[test]
     fn what_has_no_room_in_memory_is_read_from_the_files() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path()).unwrap();
+        let journal = Journal::open(folder.path(), JournalConfig::default()).unwrap();
         let all: Vec<String> = (0..FRESH_RECORDS + 10).map(|n| format!("req_{n}")).collect();
         for id in &all {
             journal.append(record(id));
@@ -323,12 +369,12 @@ mod tests {
     #[test]
     fn the_cursor_is_where_reading_goes_on() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path()).unwrap();
+        let journal = Journal::open(folder.path(), JournalConfig::default()).unwrap();
         journal.append(record("req_1"));
         let middle = journal.lock_writer().at;
         journal.append(record("req_2"));
         let end = journal.lock_writer().at;
-        segment::write_cursor(folder.path(), middle).unwrap();
+        segment::write_cursor(folder.path(), middle, &Steps::default()).unwrap();
         let at = segment::read_cursor(folder.path()).unwrap();
         assert_eq!(read_all(folder.path(), at, end).0, ["req_2"]);
     }

@@ -6,6 +6,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::{Step, Steps};
+
 const CURSOR: &str = "cursor";
 
 /// A place in the journal.
@@ -47,6 +49,17 @@ pub(super) fn read(folder: &Path, from: Position, most: u64) -> io::Result<Vec<u
     Ok(bytes)
 }
 
+/// Bytes from `from` to the end of the last segment.
+pub(super) fn bytes_from(folder: &Path, from: Position) -> io::Result<u64> {
+    let mut bytes = 0;
+    for number in list(folder)?.into_iter().filter(|number| *number >= from.segment) {
+        let length = fs::metadata(path(folder, number))?.len();
+        let carried = if number == from.segment { from.offset } else { 0 };
+        bytes += length.saturating_sub(carried);
+    }
+    Ok(bytes)
+}
+
 pub(super) fn remove(folder: &Path, number: u64) -> io::Result<()> {
     fs::remove_file(path(folder, number))
 }
@@ -62,10 +75,13 @@ pub(super) fn read_cursor(folder: &Path) -> io::Result<Position> {
 
 /// Remembers how far the journal has been carried. Losing this only means carrying some records
 /// again, which changes nothing.
-pub(super) fn write_cursor(folder: &Path, at: Position) -> io::Result<()> {
+pub(super) fn write_cursor(folder: &Path, at: Position, steps: &Steps) -> io::Result<()> {
     let next = folder.join("cursor.next");
     fs::write(&next, format!("{} {}\n", at.segment, at.offset))?;
-    fs::rename(next, folder.join(CURSOR))
+    steps.take(Step::CursorWritten);
+    fs::rename(next, folder.join(CURSOR))?;
+    steps.take(Step::CursorMoved);
+    Ok(())
 }
 
 fn parse_cursor(text: &str) -> Option<Position> {

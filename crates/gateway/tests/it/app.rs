@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::catalog::Catalog;
-use gateway::journal::Journal;
+use gateway::journal::{Journal, JournalConfig};
 use gateway::price::PriceTable;
-use gateway::spine::Parts;
+use gateway::spine::{Beside, Parts};
 use gateway::{Gateway, GatewayConfig, Inbound, Refusal, Reply, ReplyBody};
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
@@ -88,8 +88,11 @@ impl TestGateway {
             config: GatewayConfig::default(),
             catalog: Catalog { providers: vec![sim()], models, limits, prices },
             store: store.clone(),
-            journal: Arc::new(Journal::open(&folder.path().join("journal")).unwrap()),
+            journal: Arc::new(
+                Journal::open(&folder.path().join("journal"), JournalConfig::default()).unwrap(),
+            ),
             rack: Rack::new(transport, clock.clone(), rng.clone()),
+            beside: Beside::default(),
             clock,
             rng,
         };
@@ -120,6 +123,7 @@ impl TestGateway {
             operation: Operation::ChatCompletions,
             headers,
             body: Bytes::from(body.to_string()),
+            room: None,
         };
         self.gateway.answer(identified, inbound).await
     }

@@ -3,5 +3,6 @@
 #![cfg(test)]
 
 mod app;
+mod handover;
 mod routing;
 mod settlement;

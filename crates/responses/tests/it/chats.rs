@@ -36,6 +36,7 @@ impl Kept {
     async fn ask_with(&self, body: &Value, headers: HeaderMap) -> Result<Created, Refused> {
         let now = SystemClock.now();
         let inbound = Inbound {
+            room: None,
             id: RequestId::new(now, &SystemRng),
             arrived: now,
             operation: Operation::ChatCompletions,

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use files::{BlobConfig, Blobs, Files, FilesConfig};
 use gateway::catalog::Catalog;
-use gateway::journal::Journal;
+use gateway::journal::{Journal, JournalConfig};
 use gateway::price::PriceTable;
-use gateway::spine::Parts;
+use gateway::spine::{Beside, Parts};
 use gateway::{Gateway, GatewayConfig, Identified};
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
@@ -66,8 +66,11 @@ impl TestResponses {
                 prices,
             },
             store: store.clone(),
-            journal: Arc::new(Journal::open(&folder.path().join("journal")).unwrap()),
+            journal: Arc::new(
+                Journal::open(&folder.path().join("journal"), JournalConfig::default()).unwrap(),
+            ),
             rack: Rack::new(Transport::new(TransportConfig::default()), clock.clone(), rng.clone()),
+            beside: Beside::default(),
             clock: clock.clone(),
             rng: rng.clone(),
         };
@@ -158,6 +161,7 @@ impl TestResponses {
 pub(crate) fn asked(body: &Value) -> Asked {
     let now = SystemClock.now();
     Asked {
+        room: None,
         id: RequestId::new(now, &SystemRng),
         arrived: now,
         headers: HeaderMap::new(),

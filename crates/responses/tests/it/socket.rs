@@ -1,7 +1,7 @@
 //! Turns on one connection.
 
 use http::HeaderMap;
-use responses::Connection;
+use responses::{Connection, Frame};
 use serde_json::{Value, json};
 
 use crate::responses_app::TestResponses;
@@ -9,7 +9,7 @@ use crate::responses_app::TestResponses;
 async fn turn(connection: &Connection, mut message: Value) -> Vec<Value> {
     message["type"] = json!("response.create");
     let read = |frame: &bytes::Bytes| serde_json::from_slice::<Value>(frame).unwrap();
-    let frame = match connection.read(message.to_string().as_bytes()) {
+    let frame = match Frame::read(message.to_string().as_bytes()) {
         Ok(frame) => frame,
         Err(wrong) => return vec![read(&wrong)],
     };
