@@ -10,6 +10,7 @@
 //! who may read it (rows are reached by scope alone), or leave plain text on a disk.
 
 mod blob;
+mod carry;
 mod error;
 mod files;
 mod incoming;
@@ -21,6 +22,7 @@ mod sweep;
 mod uploads;
 
 pub use blob::{BlobConfig, Blobs, BucketConfig, Listed};
+pub use carry::{BlobCheck, Carried};
 pub use error::FilesError;
 pub use files::{Files, FilesConfig, NewFile, Owner, uploaded_purpose};
 pub use incoming::Incoming;

@@ -11,7 +11,7 @@ use crate::blob::{Blobs, Draft};
 /// Plain bytes of every chunk but the last.
 pub(crate) const CHUNK: u64 = 64 * 1024;
 const CHUNK_LEN: usize = CHUNK as usize;
-const SEALED_CHUNK: u64 = CHUNK + ChunkCipher::OVERHEAD as u64;
+pub(crate) const SEALED_CHUNK: u64 = CHUNK + ChunkCipher::OVERHEAD as u64;
 /// Sealed bytes that go to the blob store at once.
 const PIECE: usize = 1024 * 1024;
 
@@ -125,12 +125,12 @@ pub(crate) async fn read(
 }
 
 /// How long a blob of so many plain bytes is as it is stored. An empty one has one empty chunk.
-const fn sealed_len(bytes: u64) -> u64 {
+pub(crate) const fn sealed_len(bytes: u64) -> u64 {
     let chunks = if bytes == 0 { 1 } else { bytes.div_ceil(CHUNK) };
     bytes + chunks * ChunkCipher::OVERHEAD as u64
 }
 
-fn damaged(blob: &str) -> impl FnOnce(VaultError) -> FilesError {
+pub(crate) fn damaged(blob: &str) -> impl FnOnce(VaultError) -> FilesError {
     move |source| FilesError::Damaged { blob: blob.to_owned(), source }
 }
 

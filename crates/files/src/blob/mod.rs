@@ -163,7 +163,7 @@ pub(crate) fn new_name(rng: &dyn Rng) -> String {
 }
 
 /// Whether a text can be a blob's name. Nothing else ever becomes part of a path.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
