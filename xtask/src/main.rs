@@ -1,11 +1,11 @@
-//! The command line of the chores: `cargo xtask tidy`, `cargo xtask bench`.
+//! The command line of the chores: `cargo xtask tidy`, `audit`, `bench`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{Error, bench, tidy};
+use xtask::{Error, audit, bench, tidy};
 
 /// Chores of the house.
 #[derive(Parser)]
@@ -13,6 +13,8 @@ use xtask::{Error, bench, tidy};
 enum Chore {
     /// Checks what no compiler checks; prints one line per finding.
     Tidy,
+    /// Checks what Kijun is built from.
+    Audit,
     /// Measures Kijun beside nginx and prints a table.
     Bench(bench::Options),
     /// The benchmark's upstream.
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let mut out = std::io::stdout();
     let done = match Chore::parse() {
         Chore::Tidy => tidy::run(&root(), &mut out),
+        Chore::Audit => audit::run(&root(), &mut out),
         Chore::Bench(options) => bench::run(&root(), &options, &mut out),
         Chore::BenchMock(options) => bench::mock::run(&options),
         Chore::BenchLoad(options) => bench::load::run(&options, &mut out),

@@ -42,8 +42,8 @@ const NAMES: &[Name] = &[
     Name { path: "hyper_util::server", rooms: LISTENERS },
 ];
 
-const NETWORK: &[&str] = &["providers", "api", "server", "testkit", "xtask"];
-const CALLERS: &[&str] = &["providers", "server", "testkit"];
+const NETWORK: &[&str] = &["alerts", "providers", "api", "server", "testkit", "xtask"];
+const CALLERS: &[&str] = &["alerts", "providers", "server", "testkit"];
 const LISTENERS: &[&str] = &["api", "server", "testkit"];
 
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {

@@ -6,7 +6,10 @@ pub(super) fn check(repo: &Repo) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in repo.files("Cargo.toml") {
         if path == "Cargo.toml" {
-            findings.extend(unexplained(path, text));
+            findings.extend(unexplained(path, text, "workspace.dependencies"));
+        } else if text.lines().any(|line| line == "[workspace]") {
+            // A workspace of its own has nowhere else to say it.
+            findings.extend(unexplained(path, text, "dependencies"));
         } else {
             findings.extend(own_versions(path, text));
         }
@@ -15,12 +18,12 @@ pub(super) fn check(repo: &Repo) -> Vec<Finding> {
 }
 
 /// Crates of the house explain themselves, in their `//!`.
-fn unexplained(path: &str, text: &str) -> Vec<Finding> {
+fn unexplained(path: &str, text: &str, explained_in: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut previous = "";
     for (number, line, table) in entries(text) {
         let explained = previous.starts_with("# ") || line.contains("path = ");
-        if table == "workspace.dependencies" && is_entry(line) && !explained {
+        if table == explained_in && is_entry(line) && !explained {
             let name = name_of(line);
             let what =
                 format!("`{name}` has no purpose; say in a comment line above what it is for");
@@ -82,6 +85,14 @@ mod tests {
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].line, 7);
         assert!(findings[0].what.starts_with("`d` has no purpose"));
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_explains_itself() {
+        let text = "[workspace]\n[dependencies]\n# Bytes.\na = \"1\"\nb = \"1\"\n";
+        let findings = check(&Repo::of(&[("fuzz/Cargo.toml", text)]));
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].what.starts_with("`b` has no purpose"));
     }
 
     #[test]
