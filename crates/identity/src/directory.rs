@@ -218,6 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_found_by_its_hash_alone_so_that_no_time_tells_how_near_a_guess_is() {
+        let row = SecretRow { hash: hash("secret-1"), owner: principal("key_1"), expires_at: None };
+        let directory = Directory::new(&store::Directory {
+            generation: 1,
+            organizations: Vec::new(),
+            projects: Vec::new(),
+            secrets: vec![row],
+        });
+        assert!(directory.identify(authorization("Bearer secret-1"), NOW).is_ok());
+        for guess in ["secret-2", "secret-", "secret-11", "SECRET-1"] {
+            let shown = format!("Bearer {guess}");
+            assert!(directory.identify(authorization(&shown), NOW).is_err(), "{guess}");
+        }
+    }
+
+    #[test]
     fn what_holds_no_key_is_told_apart() {
         let directory = directory(&[]);
         let missing = Presented { authorization: None, api_key: Some(" ") };

@@ -5,10 +5,15 @@ use serde_json::{Map, Value};
 /// Texts that grow from part to part.
 const GROWING: &[&str] = &["text", "summary", "data", "signature"];
 
+/// How many pieces grow side by side at most. Looking through all of them for every part would take
+/// a stream with many pieces time that grows with its square.
+const SIDE_BY_SIDE: usize = 64;
+
 /// Adds a part: to the piece with the same index and type, or as a piece of its own.
 pub(super) fn join(pieces: &mut Vec<Value>, part: &Value) {
     let Some(part) = part.as_object() else { return };
-    let begun = pieces.iter_mut().rev().filter_map(Value::as_object_mut).find(|piece| {
+    let mut latest = pieces.iter_mut().rev().take(SIDE_BY_SIDE).filter_map(Value::as_object_mut);
+    let begun = latest.find(|piece| {
         let same = |field: &str| piece.get(field) == part.get(field);
         part.get("index").is_some_and(Value::is_number) && same("index") && same("type")
     });
@@ -58,5 +63,19 @@ mod tests {
             json!({"type": "reasoning.text", "text": "without an index"}),
         ];
         assert_eq!(pieces, expected);
+    }
+
+    #[test]
+    fn only_the_latest_pieces_are_looked_through() {
+        let part = |index: usize| json!({"type": "reasoning.text", "index": index, "text": "a"});
+        let mut pieces = Vec::new();
+        for index in 0..SIDE_BY_SIDE {
+            join(&mut pieces, &part(index));
+        }
+        join(&mut pieces, &part(0));
+        assert_eq!(pieces[0]["text"], "aa");
+        join(&mut pieces, &part(SIDE_BY_SIDE));
+        join(&mut pieces, &part(0));
+        assert_eq!(pieces.len(), SIDE_BY_SIDE + 2);
     }
 }
