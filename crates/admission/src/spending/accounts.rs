@@ -1,4 +1,4 @@
-//! All accounts of this node, behind one lock that is held for well under a microsecond a call.
+//! All accounts of this node, behind one lock that is held for a few look-ups a call.
 //!
 //! Clients choose the names of their end users, so the number of accounts has no bound of its own.
 //! When there are too many, those that were at rest longest go first: what they leased is given

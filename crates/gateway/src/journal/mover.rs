@@ -95,6 +95,8 @@ impl Mover {
             self.journal.steps.take(Step::Inserted);
             self.arrive(next).await?;
             if next >= goal {
+                // What was settled before this began is carried.
+                self.spending.all_carried();
                 return Ok(());
             }
         }
