@@ -8,6 +8,14 @@ pub enum AlertsError {
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A field that nothing can be done with.
+    #[error("`{field}` {reason}")]
+    Field {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it, and how to mend it.
+        reason: String,
+    },
     /// A value that nothing can be done with.
     #[error("{what} {reason}")]
     Invalid {

@@ -90,14 +90,14 @@ impl Alerts {
 }
 
 fn check(new: &NewWebhook) -> Result<(), AlertsError> {
-    Target::parse(&new.url).map_err(|reason| AlertsError::invalid("a webhook's URL", reason))?;
-    let unknown = new.events.iter().find(|event| !EVENT_TYPES.contains(&event.as_str()));
-    match unknown {
-        None => Ok(()),
-        Some(_) => Err(AlertsError::invalid(
-            "a webhook's event type",
-            format!("is not known; there are {}", EVENT_TYPES.join(", ")),
-        )),
+    let wrong = |field, reason| AlertsError::Field { field, reason };
+    Target::parse(&new.url).map_err(|reason| wrong("url", reason))?;
+    match new.events.iter().all(|event| EVENT_TYPES.contains(&event.as_str())) {
+        true => Ok(()),
+        false => {
+            let known = EVENT_TYPES.join(", ");
+            Err(wrong("events", format!("names a type that is not known; there are {known}")))
+        }
     }
 }
 

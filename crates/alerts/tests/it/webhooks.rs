@@ -30,14 +30,14 @@ async fn what_nothing_would_come_of_is_refused() {
     let wrong_event =
         NewWebhook { events: vec!["response.completed".into()], ..new("https://h.example") };
     for wrong in [new("hooks.example"), new("ftp://hooks.example"), wrong_event] {
-        assert!(matches!(create(wrong).await, Err(AlertsError::Invalid { .. })));
+        assert!(matches!(create(wrong).await, Err(AlertsError::Field { .. })));
     }
     let all = EVENT_TYPES.iter().map(|&event| event.to_owned()).collect();
     let made = create(NewWebhook { events: all, ..new("https://h.example") }).await;
     let (made, _) = made.unwrap();
     let changed =
         bench.alerts.webhook_update(&bench.store, &bench.scope, &made.id, &new("h")).await;
-    assert!(matches!(changed, Err(AlertsError::Invalid { .. })));
+    assert!(matches!(changed, Err(AlertsError::Field { .. })));
     let nameless = NewWebhook { name: " ".into(), ..new("https://h.example") };
     assert!(matches!(create(nameless).await, Err(AlertsError::Store(StoreError::Invalid { .. }))));
 }
