@@ -21,8 +21,6 @@ const LONGEST_NAME: usize = 4096;
 pub(crate) enum Entry {
     /// [`Manifest`](crate::Manifest), as JSON.
     Manifest,
-    /// The master keys, as their file has them.
-    MasterKeys,
     /// A file of a folder in the data directory.
     File {
         /// Which folder.
@@ -30,6 +28,8 @@ pub(crate) enum Entry {
         /// Which file.
         name: String,
     },
+    /// The master keys, as their file has them.
+    MasterKeys,
     /// The rows, as the store dumps them.
     Database,
     /// A blob, sealed as it lies in its store.

@@ -20,12 +20,15 @@ use crate::{BackupError, BackupKey, folder};
 /// Bytes of a blob that are read at once.
 const PIECE: u64 = 1024 * 1024;
 
+/// Reads the master keys as they are now.
+pub type ReadKeys = Box<dyn Fn() -> Result<MasterKeys, BackupError>>;
+
 /// What is backed up.
 pub struct Source {
     /// The database.
     pub database: StoreConfig,
-    /// The master keys; `None`: they are not to be inside.
-    pub master_keys: Option<MasterKeys>,
+    /// Reads the master keys; `None`: they are not to be inside.
+    pub master_keys: Option<ReadKeys>,
     /// The bytes of files; `None`: they are not to be inside.
     pub blobs: Option<Blobs>,
     /// Folders that are carried as they are, by the names that they have in the data directory.
@@ -56,14 +59,17 @@ pub async fn create(
         folders: folders.iter().map(|(name, _)| (*name).to_owned()).collect(),
     };
     out.whole(&Entry::Manifest, &to_json(&manifest)?)?;
-    if let Some(keys) = master_keys {
-        out.whole(&Entry::MasterKeys, keys.to_text().as_bytes())?;
-    }
+    // Read before and after the database's turn: with both, a rotation in between does no harm.
+    let before = master_keys.as_ref().map(|read| read()).transpose()?;
     for (name, path) in &folders {
         end.files.insert((*name).to_owned(), folder::carry(&mut out, name, path)?);
     }
 
     let mut snapshot = Snapshot::open(&database).await?;
+    if let (Some(before), Some(read)) = (before, master_keys) {
+        let keys = read()?.followed_by(before)?;
+        out.whole(&Entry::MasterKeys, keys.to_text().as_bytes())?;
+    }
     out.entry(&Entry::Database)?;
     let mut digest = Digest::new();
     let dumped = snapshot.dump(|piece| {

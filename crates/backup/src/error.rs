@@ -75,6 +75,12 @@ pub enum BackupError {
         /// The folder.
         place: String,
     },
+    /// The master keys cannot be had.
+    #[error("the master keys cannot be read: {reason}")]
+    MasterKeys {
+        /// Why not.
+        reason: String,
+    },
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -24,7 +24,7 @@ mod tally;
 mod verify;
 
 pub use contents::{End, Manifest};
-pub use create::{Source, create};
+pub use create::{ReadKeys, Source, create};
 pub use error::BackupError;
 pub use head::Head;
 pub use key::BackupKey;

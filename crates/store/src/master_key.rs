@@ -93,11 +93,12 @@ impl Store {
     }
 
     /// Seals with the key that the database says, and tells the other nodes which keys this one has.
+    /// Returns the key that it seals with now.
     ///
     /// # Errors
     /// [`StoreError::Sealed`] when that key is not here. What is sealed from then on is sealed with
     /// the key before it, which the others have too.
-    pub async fn master_key_follow(&self, node: &str) -> Result<(), StoreError> {
+    pub async fn master_key_follow(&self, node: &str) -> Result<KeyId, StoreError> {
         let followed = self.follow().await;
         let vault = self.vault();
         let has: Vec<_> = vault.key_ids().iter().map(KeyId::to_string).collect();
@@ -119,7 +120,7 @@ impl Store {
             .execute(write.connection())
             .await?;
         write.commit().await?;
-        followed
+        followed.map(|()| vault.key_id())
     }
 
     /// Which keys are in use, and by whom.

@@ -59,9 +59,10 @@ impl Bench {
     }
 
     pub(crate) fn source(&self) -> Source {
+        let keys = self.path().join("master.key");
         Source {
             database: config(self.path()),
-            master_keys: Some(MasterKeys::load(&self.path().join("master.key")).unwrap()),
+            master_keys: Some(Box::new(move || Ok(MasterKeys::load(&keys)?))),
             blobs: Some(blobs(self.path())),
             folders: ["journal", "audit"].map(|name| (name, self.path().join(name))).into(),
             clock: Arc::new(SystemClock),

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kernel::{FileId, Scope};
+use backup::Source;
+use kernel::{FileId, Scope, SystemRng};
+use vault::MasterKeys;
 
-use crate::bench::{Bench, create_into, elsewhere, open, read, restore, verify};
+use crate::bench::{Bench, create_into, elsewhere, open, read as read_file, restore, verify};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_was_committed_before_is_there_and_everything_refers_to_something() {
@@ -62,12 +64,12 @@ async fn what_was_committed_before_is_there_and_everything_refers_to_something()
             store.project_get(&organization, project).await.unwrap();
         }
         let scope = bench.owner.scope();
-        assert!(read(&files, &scope, &kept).await == vec![1; 100_000]);
+        assert!(read_file(&files, &scope, &kept).await == vec![1; 100_000]);
         let mut page = store::ItemPage { after: None, limit: 100, descending: false };
         loop {
             let listed = files.list(&scope, None, &page).await.unwrap();
             for file in &listed.data {
-                assert_eq!(read(&files, &scope, file).await.len() as u64, file.bytes);
+                assert_eq!(read_file(&files, &scope, file).await.len() as u64, file.bytes);
             }
             match listed.data.last().filter(|_| listed.has_more) {
                 Some(last) => page.after = Some(last.id.to_string()),
@@ -100,9 +102,7 @@ impl Write for Deleting {
                 }
                 store.close().await;
             };
-            let runtime =
-                || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            std::thread::spawn(move || runtime().block_on(delete)).join().unwrap();
+            elsewhere_now(delete);
         }
         Ok(data.len())
     }
@@ -110,6 +110,43 @@ impl Write for Deleting {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Runs this to its end, as another process would.
+fn elsewhere_now(work: impl Future<Output = ()> + Send + 'static) {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::spawn(move || runtime().block_on(work)).join().unwrap();
+}
+
+#[tokio::test]
+async fn a_master_key_that_is_replaced_meanwhile_does_no_harm() {
+    let bench = Bench::new().await;
+    let file = bench.write(b"small").await;
+    let data_dir = bench.path().to_owned();
+    let rotated = AtomicBool::new(false);
+    let read = move || {
+        let path = data_dir.join("master.key");
+        let before = MasterKeys::load(&path)?;
+        if !rotated.swap(true, Ordering::Relaxed) {
+            MasterKeys::change(&path, &SystemRng, |keys| keys.rotate(&SystemRng))?;
+            let data_dir = data_dir.clone();
+            elsewhere_now(async move {
+                let (store, _) = open(&data_dir).await;
+                store.master_key_switch().await.unwrap();
+                store.master_key_rewrap(|_| ()).await.unwrap();
+                store.close().await;
+            });
+        }
+        Ok(before)
+    };
+    let mut bytes = Vec::new();
+    let source = Source { master_keys: Some(Box::new(read)), ..bench.source() };
+    create_into(source, &mut bytes).await.unwrap();
+    assert_eq!(verify(&bytes).unwrap().values_opened, 3);
+    let (_folder, path) = elsewhere();
+    restore(&bytes, &path).await.unwrap();
+    let (_store, files) = open(&path).await;
+    assert_eq!(read_file(&files, &bench.owner.scope(), &file).await, b"small");
 }
 
 #[tokio::test]

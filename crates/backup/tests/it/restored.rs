@@ -65,7 +65,7 @@ async fn without_master_keys_inside_they_come_from_elsewhere() {
     let bench = Bench::new().await;
     let file = bench.write(b"small").await;
     let mut source = bench.source();
-    let keys = source.master_keys.take().unwrap();
+    let keys = (source.master_keys.take().unwrap())().unwrap();
     let (bytes, _) = create(source).await;
     assert_eq!(verify(&bytes).unwrap().values_opened, 0);
     let rng = std::sync::Arc::new(SystemRng);

@@ -80,7 +80,7 @@ impl RowsWriter {
             }
             Value::Number(number) => {
                 out.push(1);
-                out.extend_from_slice(&number.to_be_bytes());
+                push_number(*number, out);
                 return Ok(());
             }
             Value::Text(text) => {
@@ -218,10 +218,22 @@ impl Rest<'_> {
         Ok(taken.to_vec())
     }
 
+    fn number(&mut self) -> Result<i64, StoreError> {
+        let mut folded = 0u64;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.take()?;
+            folded |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok((folded >> 1).cast_signed() ^ -(folded & 1).cast_signed());
+            }
+        }
+        Err(broken("a number is too long"))
+    }
+
     fn value(&mut self) -> Result<Value, StoreError> {
         Ok(match self.take()? {
             [0] => Value::Null,
-            [1] => Value::Number(i64::from_be_bytes(self.take()?)),
+            [1] => Value::Number(self.number()?),
             [2] => {
                 let text = String::from_utf8(self.bytes()?);
                 Value::Text(text.map_err(|_| broken("a text is not UTF-8"))?)
@@ -230,6 +242,17 @@ impl Rest<'_> {
             _ => return Err(broken("a value is of no known kind")),
         })
     }
+}
+
+/// A number in as few bytes as it needs, since most are small: its sign folded into the last bit,
+/// then seven bits to a byte, the lowest first, with the eighth where another byte follows.
+fn push_number(number: i64, out: &mut Vec<u8>) {
+    let mut folded = ((number << 1) ^ (number >> 63)).cast_unsigned();
+    while folded >= 0x80 {
+        out.push((folded & 0x7f) as u8 | 0x80);
+        folded >>= 7;
+    }
+    out.push(folded as u8);
 }
 
 fn frame(kind: u8, body: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -288,6 +311,10 @@ mod tests {
             vec![Value::Number(i64::MIN), Value::Text("本\n".into())],
             vec![Value::Null, Value::Bytes(vec![0, 255])],
             vec![Value::Number(-1), Value::Text(String::new())],
+            vec![Value::Number(i64::MAX), Value::Text("a".repeat(300))],
+            vec![Value::Number(63), Value::Text("b".into())],
+            vec![Value::Number(-64), Value::Text("c".into())],
+            vec![Value::Number(64), Value::Text("d".into())],
         ]
     }
 
@@ -313,7 +340,7 @@ mod tests {
             };
             assert_eq!((head.schema_version, &head.tables), (7, &vec![table()]));
             assert_eq!(rows, &some_rows());
-            assert_eq!(end.rows["song"], 3);
+            assert_eq!(end.rows["song"], some_rows().len() as u64);
         }
     }
 
