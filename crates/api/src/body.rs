@@ -4,6 +4,7 @@ use std::io::Read;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use gateway::room::{NoRoom, Room, Rooms};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
@@ -11,6 +12,9 @@ use crate::App;
 
 /// Bodies of so many bytes, decompressed, hold nobody up.
 const AT_ONCE: usize = 256 * 1024;
+
+/// The room that a body without a length is given at a time, at least.
+const LEAST_ROOM: usize = 64 * 1024;
 
 /// What `Content-Encoding` may say.
 const KNOWN_ENCODINGS: [&str; 7] = ["", "identity", "gzip", "x-gzip", "deflate", "br", "zstd"];
@@ -32,6 +36,9 @@ pub enum BodyError {
         /// How long it had.
         secs: u64,
     },
+    /// Other bodies leave no room for it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The client broke off, or its framing is wrong.
     #[error("the request body could not be read to its end; send it again")]
     Broken,
@@ -61,30 +68,47 @@ impl BodyError {
         match self {
             Self::TooLarge { .. } => 413,
             Self::TooSlow { .. } => 408,
+            Self::NoRoom(_) => 503,
             Self::Broken | Self::NotEncoded { .. } => 400,
             Self::EncodedForm { .. } | Self::UnknownEncoding { .. } => 415,
         }
     }
 }
 
-/// Reads a whole body.
+/// A body, and the room that it takes as long as it is held.
+pub struct Held {
+    /// The body.
+    pub bytes: Bytes,
+    /// Its room.
+    pub room: Room,
+}
+
+/// Reads a whole body that is not kept for long.
 ///
 /// # Errors
 /// [`BodyError`]
 pub async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
-    let limit = app.max_body_bytes;
-    refuse_by_head(headers, limit)?;
+    Ok(read_held(app, headers, body).await?.bytes)
+}
+
+/// Reads a whole body that is held while it is answered.
+///
+/// # Errors
+/// [`BodyError`]
+pub async fn read_held(app: &App, headers: &HeaderMap, body: Body) -> Result<Held, BodyError> {
+    let (limit, rooms) = (app.max_body_bytes, app.gateway.rooms());
+    let announced = refuse_by_head(headers, limit)?;
     let too_slow = BodyError::TooSlow { secs: app.body_timeout.as_secs() };
-    let raw = tokio::time::timeout(app.body_timeout, gather(body, limit))
+    let raw = tokio::time::timeout(app.body_timeout, gather(body, announced, limit, rooms))
         .await
         .map_err(|_| too_slow)??;
-    match headers.get(header::CONTENT_ENCODING) {
-        None => Ok(raw),
-        Some(encoding) => {
-            let encoding = encoding.to_str().unwrap_or_default().to_owned();
-            decompress(encoding, raw, limit).await
-        }
-    }
+    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(raw) };
+    let encoding = encoding.to_str().unwrap_or_default().to_owned();
+    let Held { bytes, mut room } = raw;
+    let packed = bytes.len();
+    let bytes = decompress(encoding, bytes, limit).await?;
+    room.join(rooms.take(bytes.len().saturating_sub(packed)).await?);
+    Ok(Held { bytes, room })
 }
 
 /// Decompresses a small body at once and a large one beside the workers, whose other calls would
@@ -100,8 +124,8 @@ async fn decompress(encoding: String, raw: Bytes, limit: usize) -> Result<Bytes,
     }
 }
 
-/// What the head alone shows need not be sent at all.
-fn refuse_by_head(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
+/// What the head alone shows need not be sent at all; else the length that it announces.
+fn refuse_by_head(headers: &HeaderMap, limit: usize) -> Result<usize, BodyError> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let length: Option<u64> = length.and_then(|length| length.parse().ok());
     if length.is_some_and(|length| length > limit as u64) {
@@ -114,10 +138,17 @@ fn refuse_by_head(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
         let encoding = encoding.chars().take(50).collect();
         return Err(BodyError::UnknownEncoding { encoding });
     }
-    Ok(())
+    Ok(length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default())
 }
 
-async fn gather(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+async fn gather(
+    mut body: Body,
+    announced: usize,
+    limit: usize,
+    rooms: &Rooms,
+) -> Result<Held, BodyError> {
+    let mut room = rooms.take(announced).await?;
+    let mut has_room = announced;
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     let mut size = 0usize;
@@ -126,6 +157,12 @@ async fn gather(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
         size += data.len();
         if size > limit {
             return Err(BodyError::TooLarge { limit });
+        }
+        if size > has_room {
+            // Its length was not announced: room for as much again.
+            let more = size.max(LEAST_ROOM);
+            room.join(rooms.take(more).await?);
+            has_room += more;
         }
         // Most bodies are one piece and need no copy.
         match first.take() {
@@ -136,7 +173,7 @@ async fn gather(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
             }
         }
     }
-    Ok(first.unwrap_or_else(|| joined.freeze()))
+    Ok(Held { bytes: first.unwrap_or_else(|| joined.freeze()), room })
 }
 
 fn decode(encoding: &str, raw: Bytes, limit: usize) -> Result<Bytes, BodyError> {

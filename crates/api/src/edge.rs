@@ -6,14 +6,14 @@ use std::panic::AssertUnwindSafe;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, header};
 use hyper::body::Incoming;
 use kernel::{RequestId, Timestamp};
 use tower::ServiceExt as _;
 
-use crate::{App, problem};
+use crate::{App, Peer, framing, problem};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
@@ -40,11 +40,18 @@ impl Edge {
         Self { router: crate::router(app.clone()), app }
     }
 
-    /// Answers one request.
+    /// Answers one request as it came over the wire.
     ///
     /// # Errors
     /// Never.
     pub async fn handle(&self, request: Request<Incoming>) -> Result<Response, Infallible> {
+        if let Err(problem) = framing::check(&request) {
+            let mut response = problem.into_response();
+            // Where its end is, is a matter of opinion: nothing is read after it.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            let at = self.app.clock.now();
+            return Ok(self.stamped(response, &RequestId::new(at, &*self.app.rng), at));
+        }
         Ok(self.answer(request.map(Body::new)).await)
     }
 
@@ -52,9 +59,10 @@ impl Edge {
     pub async fn answer(&self, mut request: Request<Body>) -> Response {
         let at = self.app.clock.now();
         let id = RequestId::new(at, &*self.app.rng);
+        let peer = request.extensions().get::<Peer>().copied();
         request.extensions_mut().insert(Arrival { id: id.clone(), at });
         let answered = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
-        let mut response = match answered {
+        let response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
             Err(_panic) => {
@@ -62,6 +70,14 @@ impl Edge {
                 problem::internal()
             }
         };
+        if let (true, Some(Peer(peer))) = (response.status().is_client_error(), peer) {
+            let status = response.status().as_u16();
+            tracing::debug!(%id, %peer, status, "a request was refused");
+        }
+        self.stamped(response, &id, at)
+    }
+
+    fn stamped(&self, mut response: Response, id: &RequestId, at: Timestamp) -> Response {
         let took = self.app.clock.now().since(at).as_millis();
         let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {

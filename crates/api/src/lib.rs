@@ -7,17 +7,21 @@
 pub mod body;
 pub mod credential;
 pub mod edge;
+mod framing;
 pub mod health;
 mod ids;
-mod multipart;
+pub mod metrics;
+pub mod multipart;
 pub mod openapi;
 pub mod organization;
+pub mod peer;
 pub mod problem;
 mod rate_limits;
 pub mod v1;
 
 use std::sync::Arc;
 
+use alerts::Alerts;
 use axum::Router;
 use batches::Batches;
 use files::Files;
@@ -31,6 +35,8 @@ use responses::traces::Traces;
 use store::Store;
 
 pub use edge::Edge;
+pub use metrics::MetricsDoor;
+pub use peer::{Peer, ProxyHeader, TrustedProxies};
 
 /// What the handlers need.
 #[derive(Clone, Debug)]
@@ -55,8 +61,12 @@ pub struct Deps {
     pub batches: Batches,
     /// Keys, projects, limits, the ledger.
     pub store: Store,
+    /// Webhooks, and how service tiers are served.
+    pub alerts: Alerts,
     /// The rules for making and changing keys and projects.
     pub administration: Administration,
+    /// What Prometheus reads; `None`: nothing.
+    pub metrics: Option<MetricsDoor>,
     /// The time.
     pub clock: SharedClock,
     /// Randomness.
@@ -87,6 +97,7 @@ pub fn router(app: App) -> Router {
         .merge(v1::routes())
         .merge(organization::routes())
         .merge(health::routes())
+        .merge(metrics::routes())
         .split_for_parts();
     router
         .merge(openapi::served(&document))

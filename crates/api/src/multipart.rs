@@ -25,7 +25,7 @@ const LONGEST_EPILOGUE: usize = 1024;
 
 /// Why a form could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FormError {
+pub enum FormError {
     /// It is no form.
     #[error(
         "the body must be a form; send it as multipart/form-data with a boundary in Content-Type"
@@ -65,16 +65,16 @@ impl From<FormError> for Problem {
 
 /// The head of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Field {
+pub struct Field {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// The name of the file that it is; `None`: it is no file.
-    pub(crate) filename: Option<String>,
+    pub filename: Option<String>,
 }
 
 /// A form on its way in.
 #[derive(Debug)]
-pub(crate) struct Multipart {
+pub struct Multipart {
     body: Body,
     /// How long the client may send nothing.
     patience: Duration,
@@ -96,11 +96,7 @@ enum State {
 
 impl Multipart {
     /// A form, by the head of its request.
-    pub(crate) fn new(
-        headers: &HeaderMap,
-        body: Body,
-        patience: Duration,
-    ) -> Result<Self, FormError> {
+    pub fn new(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Self, FormError> {
         if let Some(encoding) = headers.get(header::CONTENT_ENCODING) {
             let encoding = encoding.to_str().unwrap_or("?").chars().take(50).collect();
             if encoding != "identity" {
@@ -115,7 +111,7 @@ impl Multipart {
     }
 
     /// The next field; `None` after the last. What is left of the one before is passed over.
-    pub(crate) async fn next_field(&mut self) -> Result<Option<Field>, FormError> {
+    pub async fn next_field(&mut self) -> Result<Option<Field>, FormError> {
         while self.chunk().await?.is_some() {}
         if self.state == State::Over || self.is_over().await? {
             return Ok(None);
@@ -135,7 +131,7 @@ impl Multipart {
     }
 
     /// The next bytes of the field; `None` at its end.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, FormError> {
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, FormError> {
         if self.state != State::Inside {
             return Ok(None);
         }
@@ -159,7 +155,7 @@ impl Multipart {
     }
 
     /// The whole of a short field.
-    pub(crate) async fn text(&mut self, field: &Field, limit: usize) -> Result<String, FormError> {
+    pub async fn text(&mut self, field: &Field, limit: usize) -> Result<String, FormError> {
         let mut text = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             text.extend_from_slice(&chunk);
@@ -227,6 +223,9 @@ fn field(head: &[u8]) -> Result<Field, FormError> {
     let head = std::str::from_utf8(head).map_err(|_| broken("a field's head is not UTF-8"))?;
     let mut disposition = None;
     for line in head.split("\r\n").filter(|line| !line.trim().is_empty()) {
+        if line.contains(['\r', '\n', '\0']) {
+            return Err(broken("a line of a field's head holds a line break or a NUL"));
+        }
         let (name, value) = line.split_once(':').ok_or(broken("a field's head has no colon"))?;
         let name = name.trim();
         if name.eq_ignore_ascii_case("content-disposition") {

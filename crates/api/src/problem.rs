@@ -144,7 +144,11 @@ impl From<Refused> for Problem {
 
 impl From<BodyError> for Problem {
     fn from(error: BodyError) -> Self {
-        Self::new(error.status(), "invalid_request_error", None, error.to_string())
+        let (kind, code) = match error {
+            BodyError::NoRoom(_) => ("server_error", Some("overloaded")),
+            _ => ("invalid_request_error", None),
+        };
+        Self::new(error.status(), kind, code, error.to_string())
     }
 }
 

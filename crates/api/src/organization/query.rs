@@ -15,7 +15,7 @@ use crate::problem::Problem;
 const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The query parameters of a request.
-pub(crate) struct Query {
+pub struct Query {
     pairs: Vec<Pair>,
     known: Vec<&'static str>,
 }
@@ -36,7 +36,8 @@ impl FromRequestParts<App> for Query {
 }
 
 impl Query {
-    fn read(text: &str) -> Result<Self, Problem> {
+    /// Reads a query string.
+    pub fn read(text: &str) -> Result<Self, Problem> {
         let mut pairs = Vec::new();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             if name.contains('\0') || value.contains('\0') {
@@ -51,12 +52,12 @@ impl Query {
     }
 
     /// A text; an empty one is none.
-    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+    pub fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         Ok(self.one(name)?.filter(|text| !text.is_empty()))
     }
 
     /// A number within bounds.
-    pub(crate) fn number(
+    pub fn number(
         &mut self,
         name: &'static str,
         within: RangeInclusive<i64>,
@@ -72,17 +73,17 @@ impl Query {
     }
 
     /// A moment, in seconds since the Unix epoch.
-    pub(crate) fn moment(&mut self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+    pub fn moment(&mut self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
         Ok(self.number(name, 0..=LAST_SECOND)?.map(Timestamp::from_secs))
     }
 
     /// `true` or `false`.
-    pub(crate) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
+    pub fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
         self.word(name, &[("true", true), ("false", false)])
     }
 
     /// One of these words.
-    pub(crate) fn word<T: Copy>(
+    pub fn word<T: Copy>(
         &mut self,
         name: &'static str,
         words: &[(&'static str, T)],
@@ -91,7 +92,7 @@ impl Query {
     }
 
     /// Any of these words.
-    pub(crate) fn words<T: Copy>(
+    pub fn words<T: Copy>(
         &mut self,
         name: &'static str,
         words: &[(&'static str, T)],
@@ -100,17 +101,17 @@ impl Query {
     }
 
     /// All values of a list.
-    pub(crate) fn list(&mut self, name: &'static str) -> Vec<String> {
+    pub fn list(&mut self, name: &'static str) -> Vec<String> {
         self.take(name).map(|pair| pair.value).collect()
     }
 
     /// All values of an object, by their keys.
-    pub(crate) fn object(&mut self, name: &'static str) -> BTreeMap<String, String> {
+    pub fn object(&mut self, name: &'static str) -> BTreeMap<String, String> {
         self.take(name).map(|pair| (pair.key, pair.value)).collect()
     }
 
     /// Refuses what nobody asked for.
-    pub(crate) fn finish(self) -> Result<(), Problem> {
+    pub fn finish(self) -> Result<(), Problem> {
         match self.pairs.first() {
             None => Ok(()),
             Some(Pair { name, .. }) => {
@@ -136,7 +137,7 @@ impl Query {
 }
 
 /// A moment that a body names in seconds since the Unix epoch.
-pub(crate) fn moment(param: &'static str, secs: i64) -> Result<Timestamp, Problem> {
+pub fn moment(param: &'static str, secs: i64) -> Result<Timestamp, Problem> {
     if (0..=LAST_SECOND).contains(&secs) {
         return Ok(Timestamp::from_secs(secs));
     }

@@ -10,10 +10,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use kernel::Operation;
 use responses::{Created, CreatedBody};
 
+use crate::body::{self, Held};
 use crate::credential::credential;
 use crate::edge::Arrival;
 use crate::problem::{self, Problem};
-use crate::{App, body, rate_limits};
+use crate::{App, rate_limits};
 
 pub(super) const EVENT_STREAM: HeaderValue =
     HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -46,7 +47,7 @@ pub(super) async fn arrive(
 ) -> Result<(Identified, Inbound), Problem> {
     let (parts, incoming) = request.into_parts();
     let identified = app.gateway.identify(credential(&parts.headers))?;
-    let body = body::read(app, &parts.headers, incoming).await?;
+    let Held { bytes: body, room } = body::read_held(app, &parts.headers, incoming).await?;
     let arrival = parts.extensions.get::<Arrival>().ok_or_else(problem::no_arrival)?;
     let inbound = Inbound {
         id: arrival.id.clone(),
@@ -54,6 +55,7 @@ pub(super) async fn arrive(
         operation,
         headers: parts.headers,
         body,
+        room: Some(room),
         response: None,
         batch: None,
     };

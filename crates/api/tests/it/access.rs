@@ -46,7 +46,8 @@ async fn each_kind_of_key_opens_its_own_door() {
     let app = TestApp::start().await;
     for operation in operations(&app).await.into_iter().filter(|operation| !operation.open) {
         let path = filled(&operation, &app.home);
-        let administers = operation.path.starts_with("/v1/organization");
+        let administers =
+            operation.path.starts_with("/v1/organization") || operation.path == "/metrics";
         let (wrong, code) = match administers {
             true => (&app.home.api_key, "admin_key_required"),
             false => (&app.home.admin_key, "admin_key_not_allowed"),
@@ -66,8 +67,24 @@ fn acceptable(operation: &str) -> Value {
         "changeLimit" => json!({"amount": 5}),
         "updateProjectModelPermissions" => json!({"mode": "deny_list", "model_ids": []}),
         "updateProjectDataRetention" => json!({"retention_type": "none"}),
+        "changeBudget" => json!({"amount": "5"}),
+        "updateProjectSpendLimit" => {
+            json!({"threshold_amount": 5, "currency": "USD", "interval": "month"})
+        }
+        "createProjectSpendAlert" | "updateProjectSpendAlert" | "updateOrganizationSpendAlert" => {
+            spend_alert()
+        }
+        "updateProjectServiceTiers" => json!({"default_tier": "flex", "tiers": ["flex"]}),
         _ => json!({}),
     }
+}
+
+fn spend_alert() -> Value {
+    let channel = json!({"type": "email", "recipients": ["ann@example.com"]});
+    json!({
+        "threshold_amount": 5, "currency": "USD", "interval": "month",
+        "notification_channel": channel,
+    })
 }
 
 #[tokio::test]
@@ -83,6 +100,14 @@ async fn another_tenants_ids_are_not_there() {
     let admin_keys = app.ask("GET", "/v1/organization/admin_api_keys", key, Value::Null).await;
     let limit = json!({"scope": "project", "measure": "requests_per_minute", "amount": 1});
     let limit = app.ask("POST", "/v1/organization/limits", key, limit).await.json();
+    let budget = json!({"scope": "key", "period": "day", "amount": "5", "enforcement": "soft"});
+    let budget = app.ask("POST", "/v1/organization/budgets", key, budget).await.json();
+    let alert = app.ask("POST", "/v1/organization/spend_alerts", key, spend_alert()).await.json();
+    let hook = json!({"name": "Hook", "url": "https://hooks.example.com"});
+    let hook = app.ask("POST", "/v1/organization/webhooks", key, hook).await.json();
+    let hook = hook["id"].as_str().unwrap();
+    let path = format!("/v1/organization/webhooks/{hook}/test");
+    let notice = app.ask("POST", &path, key, Value::Null).await.json();
     let call = app
         .ask("POST", "/v1/chat/completions", &neighbour.api_key, crate::app::hello("kijun-sim"))
         .await;
@@ -93,6 +118,10 @@ async fn another_tenants_ids_are_not_there() {
         ("{api_key_id}", keys["data"][0]["id"].as_str().unwrap()),
         ("{key_id}", &*admin_keys.json()["data"][0]["id"].as_str().unwrap().to_owned()),
         ("{limit_id}", limit["id"].as_str().unwrap()),
+        ("{budget_id}", budget["id"].as_str().unwrap()),
+        ("{alert_id}", alert["id"].as_str().unwrap()),
+        ("{webhook_id}", hook),
+        ("{notice_id}", notice["id"].as_str().unwrap()),
         ("{call_id}", call.header("x-request-id")),
     ];
     let mut tried = 0;
@@ -114,7 +143,7 @@ async fn another_tenants_ids_are_not_there() {
         }
         tried += 1;
     }
-    assert!(tried >= 18, "{tried}");
+    assert!(tried >= 40, "{tried}");
     let lists = app.admin("GET", "/projects", Value::Null).await;
     assert!(!lists.to_string().contains(theirs));
     assert!(app.calls().await.is_empty());

@@ -6,16 +6,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{App, Deps, Edge};
+use alerts::{Alerts, AlertsConfig, MailConfig};
+use api::{App, Deps, Edge, MetricsDoor};
 use axum::body::Body;
 use batches::{Batches, BatchesConfig};
 use bytes::Bytes;
 use files::{BlobConfig, Blobs, Files, FilesConfig};
 use gateway::catalog::Catalog;
-use gateway::journal::Journal;
+use gateway::journal::{Journal, JournalConfig};
 use gateway::price::PriceTable;
 use gateway::retry::RetryConfig;
-use gateway::spine::Parts;
+use gateway::spine::{Beside, Parts};
 use gateway::{Gateway, GatewayConfig};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -34,6 +35,7 @@ use responses::{Responses, ResponsesConfig};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use store::Store;
+use telemetry::Metrics;
 use testkit::upstream::Behaviour;
 use testkit::{FakeClock, SeededRng, Upstream};
 use tokio::net::TcpListener;
@@ -51,6 +53,7 @@ pub(crate) struct TestApp {
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) upstream: Upstream,
     pub(crate) store: Store,
+    pub(crate) metrics: Arc<Metrics>,
     /// The organisation of most tests.
     pub(crate) home: Tenant,
     administration: Administration,
@@ -90,12 +93,16 @@ impl TestApp {
         let home = tenant(&administration, "Home").await;
         let transport = Transport::new(TransportConfig::default());
         let retry = RetryConfig { max_attempts: NonZeroU32::MIN, ..RetryConfig::default() };
+        let metrics = Metrics::new(clock.clone());
         let gateway = Gateway::open(Parts {
             config: GatewayConfig { probe_secs: 0, retry, ..GatewayConfig::default() },
             catalog: catalog(&upstream),
             store: store.clone(),
-            journal: Arc::new(Journal::open(&folder.path().join("journal")).unwrap()),
+            journal: Arc::new(
+                Journal::open(&folder.path().join("journal"), JournalConfig::default()).unwrap(),
+            ),
             rack: Rack::new(transport, clock.clone(), rng.clone()),
+            beside: Beside { watches: vec![metrics.clone()], ..Beside::default() },
             clock: clock.clone(),
             rng: rng.clone(),
         })
@@ -121,6 +128,14 @@ impl TestApp {
             clock: clock.clone(),
             rng: rng.clone(),
         });
+        let alerts = Alerts::new(alerts::Parts {
+            config: AlertsConfig::default(),
+            mail: MailConfig::default(),
+            store: store.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        })
+        .unwrap();
         let background = {
             let (gateway, batches) = (Arc::clone(&gateway), batches.clone());
             tokio::spawn(async move {
@@ -136,13 +151,26 @@ impl TestApp {
             traces: Traces::new(store.clone(), clock.clone()),
             files,
             store: store.clone(),
+            alerts,
             administration: administration.clone(),
+            metrics: Some(MetricsDoor { metrics: Arc::clone(&metrics), token: None }),
             clock: clock.clone(),
             rng,
             max_body_bytes: MAX_BODY,
             body_timeout: Duration::from_secs(5),
         }));
-        Self { edge, gateway, clock, upstream, store, home, administration, background, folder }
+        Self {
+            edge,
+            gateway,
+            clock,
+            upstream,
+            store,
+            metrics,
+            home,
+            administration,
+            background,
+            folder,
+        }
     }
 
     /// Another organisation on the same node.

@@ -54,7 +54,11 @@ pub(crate) async fn create(
     Sent(new): Sent<AdminApiKeyToCreate>,
 ) -> Result<Json<CreatedAdminApiKey>, Problem> {
     let expires_at = expiry(app.clock.now(), new.expires_in_seconds, None)?;
-    let made = app.administration.admin_key_create(&admin.scope, &new.name, expires_at).await?;
+    let made = app
+        .administration
+        .by(&admin.actor)
+        .admin_key_create(&admin.scope, &new.name, expires_at)
+        .await?;
     app.gateway.see_change().await;
     let value = made.secret.expose_secret().to_owned();
     Ok(Json(CreatedAdminApiKey { key: made.key.into(), value }))

@@ -32,7 +32,7 @@ pub(crate) async fn delete(
     Ids(key): Ids<String>,
 ) -> Result<Json<Deleted>, Problem> {
     let key = living(&app, &admin.scope, &key).await?;
-    app.administration.admin_key_delete(&admin.scope, &key.id).await?;
+    app.administration.by(&admin.actor).admin_key_delete(&admin.scope, &key.id).await?;
     app.gateway.see_change().await;
     Ok(Json(Deleted::new("organization.admin_api_key.deleted", key.id.as_str())))
 }

@@ -46,12 +46,17 @@ pub(crate) struct Call {
     provider: String,
     /// The model's name there.
     upstream_model: String,
+    /// How urgent it was: `priority`, `default` or `flex`.
+    service_tier: &'static str,
+    /// The batch that it is of; null: of none.
+    #[schema(required)]
+    batch_id: Option<String>,
     /// Whether the answer came as a stream.
     stream: bool,
     /// The HTTP status that the client got.
     status: u16,
     /// How it ended: `completed`, `client_closed`, `upstream_error`, `upstream_broken`,
-    /// `timed_out` or `stopped`.
+    /// `timed_out`, `stopped` or `shed`.
     outcome: &'static str,
     /// Attempts at providers, all targets and retries together.
     attempts: u32,
@@ -109,6 +114,8 @@ impl From<CallRecord> for Call {
             model: record.model,
             provider: record.provider,
             upstream_model: record.upstream_model,
+            service_tier: record.service_tier.as_str(),
+            batch_id: record.batch.map(|id| id.to_string()),
             stream: record.stream,
             status: record.status,
             outcome: record.outcome.as_str(),

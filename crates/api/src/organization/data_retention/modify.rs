@@ -30,7 +30,7 @@ pub(crate) async fn modify(
     Sent(change): Sent<DataRetentionChange>,
 ) -> Result<Json<DataRetention>, Problem> {
     let (kind, days) = (change.retention_type.into(), change.retention_days);
-    let shown = settings::put(&app.store, &admin.scope, kind, days).await?;
+    let shown = settings::put(&app.store.by(&admin.actor), &admin.scope, kind, days).await?;
     app.gateway.see_change().await;
     Ok(Json(shown.into()))
 }

@@ -46,7 +46,9 @@ pub(crate) async fn change(
 ) -> Result<Json<UsageLimit>, Problem> {
     not_of_the_file(&app, &limit)?;
     let id = limit.into();
-    let limit = admission::limits::change(&app.store, &admin.scope, &id, change.amount).await?;
+    let limit =
+        admission::limits::change(&app.store.by(&admin.actor), &admin.scope, &id, change.amount)
+            .await?;
     app.gateway.see_change().await;
     Ok(Json(UsageLimit::new(limit, "database")))
 }

@@ -55,7 +55,7 @@ pub(crate) async fn create(
         measure: new.measure.into(),
         amount: new.amount,
     };
-    let limit = admission::limits::create(&app.store, &admin.scope, new).await?;
+    let limit = admission::limits::create(&app.store.by(&admin.actor), &admin.scope, new).await?;
     app.gateway.see_change().await;
     Ok(Json(UsageLimit::new(limit, "database")))
 }

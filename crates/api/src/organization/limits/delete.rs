@@ -33,7 +33,7 @@ pub(crate) async fn delete(
 ) -> Result<Json<Deleted>, Problem> {
     not_of_the_file(&app, &limit)?;
     let id = limit.as_str().into();
-    admission::limits::delete(&app.store, &admin.scope, &id).await?;
+    admission::limits::delete(&app.store.by(&admin.actor), &admin.scope, &id).await?;
     app.gateway.see_change().await;
     Ok(Json(Deleted::new("organization.limit.deleted", limit)))
 }

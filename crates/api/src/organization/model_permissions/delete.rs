@@ -41,7 +41,7 @@ pub(crate) async fn delete(
     admin: Admin,
     Ids(project): Ids<String>,
 ) -> Result<Json<DeletedModelPermissions>, Problem> {
-    let (rules, all) = (&app.administration, ModelPermission::all());
+    let (rules, all) = (app.administration.by(&admin.actor), ModelPermission::all());
     rules.project_models_set(&admin.scope, &project.into(), all).await?;
     app.gateway.see_change().await;
     let object = "project.model_permissions.deleted";

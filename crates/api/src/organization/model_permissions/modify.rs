@@ -51,7 +51,7 @@ pub(crate) async fn modify(
         ListMode::DenyList => ModelMode::Deny,
     };
     let models = ModelPermission { mode, models: change.model_ids };
-    let rules = &app.administration;
+    let rules = app.administration.by(&admin.actor);
     let project = rules.project_models_set(&admin.scope, &project.into(), models).await?;
     app.gateway.see_change().await;
     Ok(Json(project.models.into()))

@@ -27,9 +27,9 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
-    _admin: Admin,
+    admin: Admin,
     Ids(name): Ids<String>,
 ) -> Result<Json<Deleted>, Problem> {
-    app.gateway.model_delete(&name).await?;
+    app.gateway.model_delete(&admin.actor, &name).await?;
     Ok(Json(Deleted::new("organization.model.deleted", name)))
 }

@@ -46,11 +46,11 @@ pub(crate) struct ModelToPut {
 )]
 pub(crate) async fn put(
     State(app): State<App>,
-    _admin: Admin,
+    admin: Admin,
     Sent(new): Sent<ModelToPut>,
 ) -> Result<Json<ModelAlias>, Problem> {
     let spec = new.into_spec()?;
-    app.gateway.model_put(&spec).await?;
+    app.gateway.model_put(&admin.actor, &spec).await?;
     Ok(Json(spec.into()))
 }
 

@@ -25,9 +25,9 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    _admin: Admin,
+    admin: Admin,
     Sent(terms): Sent<Terms>,
 ) -> Result<Json<Price>, Problem> {
-    let price = app.gateway.price_add(terms.into()).await?;
+    let price = app.gateway.price_add(&admin.actor, terms.into()).await?;
     Ok(Json(Price::new(price)?))
 }

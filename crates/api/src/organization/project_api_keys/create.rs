@@ -58,7 +58,7 @@ pub(crate) async fn create(
         service_account: None,
         expires_at: expiry(app.clock.now(), new.expires_in_seconds, new.expires_at)?,
     };
-    let made = app.administration.api_key_create(&scope, key).await?;
+    let made = app.administration.by(&admin.actor).api_key_create(&scope, key).await?;
     app.gateway.see_change().await;
     Ok(Json(MadeProjectApiKey::of(&app, &scope, made).await?))
 }

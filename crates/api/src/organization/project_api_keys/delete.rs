@@ -34,7 +34,7 @@ pub(crate) async fn delete(
 ) -> Result<Json<Deleted>, Problem> {
     let scope = admin.within(&project);
     let key = living(&app, &scope, &key).await?;
-    app.administration.api_key_revoke(&scope, &key.id).await?;
+    app.administration.by(&admin.actor).api_key_revoke(&scope, &key.id).await?;
     app.gateway.see_change().await;
     Ok(Json(Deleted::new("organization.project.api_key.deleted", key.id.as_str())))
 }

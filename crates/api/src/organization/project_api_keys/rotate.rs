@@ -65,7 +65,8 @@ pub(crate) async fn rotate(
     let expires_at = expiry(app.clock.now(), wish.expires_in_seconds, wish.expires_at)?;
     let key = living(&app, &scope, &key).await?;
     let rotation = Rotation { overlap, expires_at };
-    let made = app.administration.api_key_rotate(&scope, &key.id, rotation).await?;
+    let made =
+        app.administration.by(&admin.actor).api_key_rotate(&scope, &key.id, rotation).await?;
     app.gateway.see_change().await;
     Ok(Json(MadeProjectApiKey::of(&app, &scope, made).await?))
 }

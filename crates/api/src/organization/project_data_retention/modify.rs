@@ -36,7 +36,8 @@ pub(crate) async fn modify(
     Sent(change): Sent<DataRetentionChange>,
 ) -> Result<Json<ProjectDataRetention>, Problem> {
     let (kind, days) = (change.retention_type.into(), change.retention_days);
-    let shown = settings::put(&app.store, &scope_of(admin, project), kind, days).await?;
+    let shown =
+        settings::put(&app.store.by(&admin.actor), &scope_of(admin, project), kind, days).await?;
     app.gateway.see_change().await;
     Ok(Json(shown.into()))
 }

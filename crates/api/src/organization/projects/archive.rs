@@ -30,7 +30,8 @@ pub(crate) async fn archive(
     admin: Admin,
     Ids(project): Ids<String>,
 ) -> Result<Json<Project>, Problem> {
-    let project = app.administration.project_archive(&admin.scope, &project.into()).await?;
+    let project =
+        app.administration.by(&admin.actor).project_archive(&admin.scope, &project.into()).await?;
     app.gateway.see_change().await;
     Ok(Json(project.into()))
 }

@@ -39,7 +39,8 @@ pub(crate) async fn create(
     admin: Admin,
     Sent(new): Sent<ProjectToCreate>,
 ) -> Result<Json<Project>, Problem> {
-    let project = app.administration.project_create(&admin.scope, &new.name).await?;
+    let project =
+        app.administration.by(&admin.actor).project_create(&admin.scope, &new.name).await?;
     app.gateway.see_change().await;
     Ok(Json(project.into()))
 }

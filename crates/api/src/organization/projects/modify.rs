@@ -46,7 +46,12 @@ pub(crate) async fn modify(
 ) -> Result<Json<Project>, Problem> {
     let project = project.into();
     let project = match change.name {
-        Some(name) => app.administration.project_rename(&admin.scope, &project, &name).await?,
+        Some(name) => {
+            app.administration
+                .by(&admin.actor)
+                .project_rename(&admin.scope, &project, &name)
+                .await?
+        }
         None => app.administration.project_get(&admin.scope, &project).await?,
     };
     app.gateway.see_change().await;

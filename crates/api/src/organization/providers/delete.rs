@@ -27,9 +27,9 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
-    _admin: Admin,
+    admin: Admin,
     Ids(name): Ids<String>,
 ) -> Result<Json<Deleted>, Problem> {
-    app.gateway.provider_delete(&name).await?;
+    app.gateway.provider_delete(&admin.actor, &name).await?;
     Ok(Json(Deleted::new("organization.provider.deleted", name)))
 }

@@ -70,11 +70,11 @@ pub(crate) struct ProviderToPut {
 )]
 pub(crate) async fn put(
     State(app): State<App>,
-    _admin: Admin,
+    admin: Admin,
     Sent(new): Sent<ProviderToPut>,
 ) -> Result<Json<Provider>, Problem> {
     let spec = new.into_spec()?;
-    app.gateway.provider_put(&spec).await?;
+    app.gateway.provider_put(&admin.actor, &spec).await?;
     Ok(Json(spec.into()))
 }
 

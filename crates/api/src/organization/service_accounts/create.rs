@@ -64,7 +64,7 @@ pub(crate) async fn create(
         let account = app.store.service_account_create(&admin.scope, new).await?;
         return Ok(Json(CreatedServiceAccount { account: account.into(), api_key: None }));
     }
-    let rules = &app.administration;
+    let rules = app.administration.by(&admin.actor);
     let made = rules.service_account_create(&admin.scope, &project, &new.name).await?;
     app.gateway.see_change().await;
     let (account, api_key) = (made.account.into(), Some(made.key.into()));

@@ -46,7 +46,7 @@ pub(crate) async fn create_api_key(
     Ids((project, account)): Ids<(String, String)>,
     Sent(new): Sent<ServiceAccountKeyToCreate>,
 ) -> Result<Json<ServiceAccountKey>, Problem> {
-    let (rules, scope) = (&app.administration, admin.within(&project));
+    let (rules, scope) = (app.administration.by(&admin.actor), admin.within(&project));
     let account = rules.service_account_get(&scope, &account.into()).await?;
     let key = KeyToMake {
         project: account.project,

@@ -32,7 +32,7 @@ pub(crate) async fn delete(
     Ids((project, account)): Ids<(String, String)>,
 ) -> Result<Json<Deleted>, Problem> {
     let (scope, id) = (admin.within(&project), account.as_str().into());
-    app.administration.service_account_delete(&scope, &id).await?;
+    app.administration.by(&admin.actor).service_account_delete(&scope, &id).await?;
     app.gateway.see_change().await;
     Ok(Json(Deleted::new("organization.project.service_account.deleted", account)))
 }

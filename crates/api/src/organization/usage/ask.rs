@@ -24,11 +24,11 @@ pub(super) const GROUPS: [(&str, GroupBy); 4] = [
 const WIDTHS: [(&str, BucketWidth); 3] =
     [("1m", BucketWidth::Minute), ("1h", BucketWidth::Hour), ("1d", BucketWidth::Day)];
 
-/// Which usage, and how it is cut up.
+/// Which time, and how it is cut up.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes what `ask` reads")]
-pub(super) struct UsageParams {
+#[expect(dead_code, reason = "it describes what `read_time` reads")]
+pub(super) struct TimeParams {
     /// Calls that arrived at this second since the Unix epoch or later.
     #[param(minimum = 0, maximum = 253_402_300_799_i64, example = 1_767_225_600)]
     start_time: i64,
@@ -41,16 +41,7 @@ pub(super) struct UsageParams {
     /// Calls of these projects.
     #[param(nullable = false)]
     project_ids: Option<Vec<String>>,
-    /// Calls for these end users or service accounts.
-    #[param(nullable = false)]
-    user_ids: Option<Vec<String>>,
-    /// Calls with these keys.
-    #[param(nullable = false)]
-    api_key_ids: Option<Vec<String>>,
-    /// Calls of these models.
-    #[param(nullable = false)]
-    models: Option<Vec<String>>,
-    /// What results are apart by: `project_id`, `user_id`, `api_key_id`, `model`.
+    /// What results are apart by.
     #[param(nullable = false)]
     group_by: Option<Vec<String>>,
     /// How many buckets: up to 1440 of minutes, 168 of hours, 31 of days.
@@ -59,6 +50,29 @@ pub(super) struct UsageParams {
     /// `next_page` of the page before.
     #[param(nullable = false)]
     page: Option<String>,
+}
+
+/// Whose calls.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(super) struct CallerParams {
+    /// Calls for these end users or service accounts.
+    #[param(nullable = false)]
+    user_ids: Option<Vec<String>>,
+    /// Calls with these keys.
+    #[param(nullable = false)]
+    api_key_ids: Option<Vec<String>>,
+}
+
+/// Which models.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(super) struct ModelParams {
+    /// Calls of these models.
+    #[param(nullable = false)]
+    models: Option<Vec<String>>,
 }
 
 /// What the words of [`WIDTHS`] are.
@@ -73,12 +87,8 @@ enum WidthWord {
     Day,
 }
 
-/// Reads the question. `groups` are the words that `group_by` may have.
-pub(super) fn read(
-    query: &mut Query,
-    operations: Vec<Operation>,
-    groups: &[(&'static str, GroupBy)],
-) -> Result<UsageQuery, Problem> {
+/// Reads what every question has: [`TimeParams`] without `group_by`.
+pub(super) fn read_time(query: &mut Query) -> Result<UsageQuery, Problem> {
     let Some(start) = query.moment("start_time")? else {
         let message = "`start_time` is missing: seconds since the Unix epoch";
         return Err(Problem::invalid("start_time", message));
@@ -88,13 +98,25 @@ pub(super) fn read(
         end: query.moment("end_time")?,
         bucket: query.word("bucket_width", &WIDTHS)?.unwrap_or(BucketWidth::Day),
         project_ids: query.list("project_ids").into_iter().map(Into::into).collect(),
+        limit: limit.and_then(|limit| u32::try_from(limit).ok()),
+        page: query.text("page")?,
+        ..UsageQuery::new(Vec::new(), start)
+    })
+}
+
+/// Reads a question about calls. `groups` are the words that `group_by` may have.
+pub(super) fn read(
+    query: &mut Query,
+    operations: Vec<Operation>,
+    groups: &[(&'static str, GroupBy)],
+) -> Result<UsageQuery, Problem> {
+    Ok(UsageQuery {
+        operations,
         api_key_ids: query.list("api_key_ids").into_iter().map(Into::into).collect(),
         user_ids: query.list("user_ids"),
         models: query.list("models"),
         group_by: query.words("group_by", groups)?,
-        limit: limit.and_then(|limit| u32::try_from(limit).ok()),
-        page: query.text("page")?,
-        ..UsageQuery::new(operations, start)
+        ..read_time(query)?
     })
 }
 

@@ -2,12 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use kernel::Operation;
+use kernel::{Operation, ServiceTier};
 use serde::Serialize;
 use store::{GroupBy, UsageRow};
 use utoipa::ToSchema;
 
-use super::ask::{GROUPS, UsageParams, ask, read};
+use super::ask::{CallerParams, GROUPS, ModelParams, TimeParams, ask, read};
 use super::{UsageBuckets, UsageExtras, UsageGroup};
 use crate::App;
 use crate::openapi::ErrorEnvelope;
@@ -66,8 +66,11 @@ pub(crate) struct CompletionsUsage {
     operation_id = "usageCompletions",
     tag = "Administration",
     params(
-        UsageParams,
+        TimeParams,
+        CallerParams,
+        ModelParams,
         ("batch" = Option<bool>, Query, description = "Only batch jobs, or none of them.", nullable = false),
+        ("service_tiers" = Option<Vec<String>>, Query, description = "Calls of these service tiers. Kijun's own.", nullable = false),
     ),
     responses(
         (status = 200, description = "A page of buckets.", body = UsageBuckets<CompletionsUsage>),
@@ -81,9 +84,14 @@ pub(crate) async fn completions(
     mut query: Query,
 ) -> Result<Json<UsageBuckets<CompletionsUsage>>, Problem> {
     let groups = [GROUPS.as_slice(), &MORE_GROUPS].concat();
-    let mut question =
-        read(&mut query, vec![Operation::ChatCompletions, Operation::Completions], &groups)?;
+    let mut question = read(
+        &mut query,
+        vec![Operation::ChatCompletions, Operation::Completions, Operation::Responses],
+        &groups,
+    )?;
     question.batch = query.flag("batch")?;
+    let tiers = ServiceTier::ALL.map(|tier| (tier.as_str(), tier));
+    question.service_tiers = query.words("service_tiers", &tiers)?;
     query.finish()?;
     let page = ask(&app, &admin.scope, &question).await?;
     Ok(Json(UsageBuckets::new(page, CompletionsUsage::from)))

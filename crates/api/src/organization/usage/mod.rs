@@ -1,9 +1,18 @@
 //! `/v1/organization/usage`: what was used, in buckets of time.
 
 mod ask;
+pub(super) mod audio_speeches;
+pub(super) mod audio_transcriptions;
+pub(super) mod code_interpreter_sessions;
 pub(super) mod completions;
+pub(super) mod costs;
 pub(super) mod embeddings;
+pub(super) mod file_search_calls;
+pub(super) mod images;
 pub(super) mod moderations;
+mod unrecorded;
+pub(super) mod vector_stores;
+pub(super) mod web_search_calls;
 
 use kernel::{Operation, Scope};
 use serde::Serialize;
@@ -107,11 +116,15 @@ async fn of_input(
 
 impl<T> UsageBuckets<T> {
     fn new(page: UsagePage, shape: impl Fn(UsageRow) -> T) -> Self {
+        Self::of(page, |rows| rows.into_iter().map(&shape).collect())
+    }
+
+    fn of(page: UsagePage, shape: impl Fn(Vec<UsageRow>) -> Vec<T>) -> Self {
         let data = page.buckets.into_iter().map(|bucket| UsageBucket {
             object: "bucket",
             start_time: bucket.start.as_secs(),
             end_time: bucket.end.as_secs(),
-            results: bucket.results.into_iter().map(&shape).collect(),
+            results: shape(bucket.results),
         });
         Self {
             object: "page",

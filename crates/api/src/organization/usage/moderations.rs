@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use kernel::Operation;
 
-use super::ask::UsageParams;
+use super::ask::{CallerParams, ModelParams, TimeParams};
 use super::{InputUsage, UsageBuckets, of_input};
 use crate::App;
 use crate::openapi::ErrorEnvelope;
@@ -19,7 +19,9 @@ use crate::problem::Problem;
     operation_id = "usageModerations",
     tag = "Administration",
     params(
-        UsageParams,
+        TimeParams,
+        CallerParams,
+        ModelParams,
     ),
     responses(
         (status = 200, description = "A page of buckets.", body = UsageBuckets<InputUsage>),

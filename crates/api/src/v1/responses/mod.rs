@@ -17,19 +17,22 @@ use gateway::Identified;
 use http::{HeaderValue, Request, header};
 use responses::Asked;
 
+use crate::App;
+use crate::body::{self, Held};
+use crate::credential::credential;
 use crate::edge::Arrival;
 use crate::problem::{self, Problem};
 use crate::v1::call::{EVENT_STREAM, JSON, unbuffered};
-use crate::{App, body, credential::credential};
 
 /// Reads a request for a response: whose it is first, so that no body of a stranger is read.
 async fn asked(app: &App, request: Request<Body>) -> Result<(Identified, Asked), Problem> {
     let (parts, incoming) = request.into_parts();
     let caller = app.gateway.identify(credential(&parts.headers))?;
-    let body = body::read(app, &parts.headers, incoming).await?;
+    let Held { bytes: body, room } = body::read_held(app, &parts.headers, incoming).await?;
     let arrival = parts.extensions.get::<Arrival>().ok_or_else(problem::no_arrival)?;
     let (id, arrived) = (arrival.id.clone(), arrival.at);
-    Ok((caller, Asked { id, arrived, headers: parts.headers, body, batch: None }))
+    let (headers, room) = (parts.headers, Some(room));
+    Ok((caller, Asked { id, arrived, headers, body, room, batch: None }))
 }
 
 /// A JSON document.

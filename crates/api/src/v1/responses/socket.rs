@@ -149,7 +149,7 @@ impl Conversation {
 
     /// Takes a message: its turn comes after those of its lane.
     async fn take(&mut self, message: &[u8], socket: &mut WebSocket) -> Result<(), axum::Error> {
-        let frame = match self.connection.read(message) {
+        let frame = match Frame::read(message) {
             Ok(_) if self.connection.time_left().is_zero() => {
                 return send(socket, Connection::time_is_up()).await;
             }

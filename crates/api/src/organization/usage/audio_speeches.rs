@@ -1,0 +1,59 @@
+//! `GET /v1/organization/usage/audio_speeches`
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ask::{CallerParams, ModelParams, TimeParams};
+use super::unrecorded::{Beside, unrecorded};
+use super::{UsageBuckets, UsageGroup};
+use crate::App;
+use crate::openapi::ErrorEnvelope;
+use crate::organization::admin::Admin;
+use crate::organization::query::Query;
+use crate::problem::Problem;
+
+const BESIDE: Beside = Beside {
+    ids: &["user_ids", "api_key_ids", "models"],
+    words: &[],
+    groups: &["project_id", "user_id", "api_key_id", "model"],
+};
+
+/// What was used in one bucket and group.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AudioSpeechesUsage {
+    /// Always `organization.usage.audio_speeches.result`.
+    object: &'static str,
+    /// Characters that were spoken.
+    characters: u64,
+    /// Requests to the model.
+    num_model_requests: u64,
+    #[serde(flatten)]
+    group: UsageGroup,
+}
+
+/// What speaking used. No route here speaks, so that nothing did.
+#[utoipa::path(
+    get,
+    path = "/v1/organization/usage/audio_speeches",
+    operation_id = "usageAudioSpeeches",
+    tag = "Administration",
+    params(
+        TimeParams,
+        CallerParams,
+        ModelParams,
+    ),
+    responses(
+        (status = 200, description = "A page of buckets.", body = UsageBuckets<AudioSpeechesUsage>),
+        (status = "4XX", description = "What is wrong, and how to mend it.", body = ErrorEnvelope),
+        (status = "5XX", description = "The database does not answer.", body = ErrorEnvelope),
+    ),
+)]
+pub(crate) async fn audio_speeches(
+    State(app): State<App>,
+    _: Admin,
+    query: Query,
+) -> Result<Json<UsageBuckets<AudioSpeechesUsage>>, Problem> {
+    unrecorded(&app, query, &BESIDE).map(Json)
+}
