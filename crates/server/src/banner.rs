@@ -21,8 +21,8 @@ pub(crate) fn name_deployments(provider: &str) -> String {
 
 /// Where to reach the node, and the keys that were just made. They are never shown again, so this
 /// is said as soon as they exist.
-pub(crate) fn ready(address: SocketAddr, keys: &FirstKeys) -> String {
-    let mut text = format!("\nKijun is ready: http://{address}/v1\n");
+pub(crate) fn ready(scheme: &str, address: SocketAddr, keys: &FirstKeys) -> String {
+    let mut text = format!("\nKijun is ready: {scheme}://{address}/v1\n");
     if let Some(key) = &keys.api_key {
         let _ = write!(text, "\n  API key    {}", key.expose_secret());
     }

@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use kernel::id::time_ordered;
+use kernel::{Rng, Timestamp};
+
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DataDirError {
@@ -41,6 +44,11 @@ pub(crate) struct NodeLock {
 }
 
 impl DataDir {
+    /// The file of the SQLite database.
+    pub(crate) const DATABASE: &str = "kijun.db";
+    /// The file with the master keys.
+    pub(crate) const MASTER_KEY: &str = "master.key";
+
     /// Opens the directory, making it if absent.
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
         let unusable = |source| DataDirError::Unusable { path: path.to_owned(), source };
@@ -67,9 +75,34 @@ impl DataDir {
         }
     }
 
+    /// The name of this directory's node: made at its first start, and the same ever after.
+    pub(crate) fn node_name(&self, now: Timestamp, rng: &dyn Rng) -> Result<String, DataDirError> {
+        let unusable = |source| DataDirError::Unusable { path: self.0.clone(), source };
+        let path = self.0.join("node.id");
+        match fs::read_to_string(&path) {
+            Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
+            // A crash may have left it empty.
+            _ => {}
+        }
+        let name = time_ordered("node_", now, rng);
+        fs::write(&path, format!("{name}\n")).map_err(unusable)?;
+        Ok(name)
+    }
+
     /// Where the master key is.
     pub(crate) fn master_key(&self) -> PathBuf {
-        self.0.join("master.key")
+        Self::master_key_in(&self.0)
+    }
+
+    /// Where the master key is in a data directory, made or not.
+    pub(crate) fn master_key_in(path: &Path) -> PathBuf {
+        path.join(Self::MASTER_KEY)
+    }
+
+    /// The directory itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Where the journal is.
@@ -82,6 +115,11 @@ impl DataDir {
         self.0.join("blobs")
     }
 
+    /// Where the audit log's checkpoints are in a data directory, unless they are elsewhere.
+    pub(crate) fn audit_in(path: &Path) -> PathBuf {
+        path.join("audit")
+    }
+
     /// The SQLite database's URL.
     pub(crate) fn database_url(&self) -> String {
         format!("sqlite://{}", Self::database_in(&self.0).display())
@@ -89,7 +127,7 @@ impl DataDir {
 
     /// Where the SQLite database is in a data directory, made or not.
     pub(crate) fn database_in(path: &Path) -> PathBuf {
-        path.join("kijun.db")
+        path.join(Self::DATABASE)
     }
 }
 
@@ -105,6 +143,20 @@ mod tests {
         assert!(matches!(data_dir.lock(), Err(DataDirError::InUse { .. })));
         drop(lock);
         assert!(data_dir.lock().is_ok());
+    }
+
+    #[test]
+    fn a_node_keeps_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |folder| {
+            DataDir::open(folder)
+                .unwrap()
+                .node_name(Timestamp::from_secs(1), &kernel::SystemRng)
+                .unwrap()
+        };
+        let first = name(folder.path());
+        assert_eq!(name(folder.path()), first);
+        assert_ne!(name(tempfile::tempdir().unwrap().path()), first);
     }
 
     #[test]

@@ -4,15 +4,24 @@
 //! May know: everything. Must never do: decide anything that a crate below could decide.
 
 mod app;
+mod audit_keeper;
 mod banner;
+mod checkpoints;
 mod cli;
 mod config;
 mod data_dir;
 mod listen;
 mod local_servers;
+mod log_line;
 mod logs;
+mod master_keys;
 mod node;
+mod node_sources;
+mod one_line;
+mod places;
+mod process;
 mod reading;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -29,7 +38,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cli::fail(&format!("the runtime cannot start: {error}")),
     };
-    match runtime.block_on(cli::run(arguments, environment)) {
+    let ended = runtime.block_on(cli::run(arguments, environment));
+    log_line::last_words();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::fail(&error.to_string()),
     }

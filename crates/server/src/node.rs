@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{App, Deps, Edge};
+use alerts::Alerts;
+use api::{App, Deps, Edge, MetricsDoor};
 use batches::Batches;
 use files::{Blobs, Files};
 use gateway::Gateway;
 use identity::Administration;
+use kernel::Actor;
 use responses::Responses;
 use responses::chats::Chats;
 use responses::conversations::Conversations;
@@ -16,9 +18,12 @@ use retention::Sweeper;
 use store::Store;
 
 use crate::app::Effects;
+use crate::audit_keeper::AuditKeeper;
+use crate::checkpoints::Checkpoints;
 use crate::cli::Failed;
 use crate::config::{Config, Environment};
 use crate::data_dir::DataDir;
+use crate::master_keys::{KeySource, KeyWatch};
 
 /// A node, ready to serve.
 pub(crate) struct Node {
@@ -28,6 +33,9 @@ pub(crate) struct Node {
     responses: Responses,
     batches: Batches,
     sweeper: Sweeper,
+    alerts: Alerts,
+    keeper: AuditKeeper,
+    keys: KeyWatch,
     effects: Effects,
 }
 
@@ -37,6 +45,7 @@ impl Node {
         config: &Config,
         environment: &Environment,
         data_dir: &DataDir,
+        name: &str,
         gateway: Arc<Gateway>,
         store: Store,
         effects: Effects,
@@ -68,11 +77,38 @@ impl Node {
             clock,
             rng,
         });
-        Ok(Self { gateway, store, files, responses, batches, sweeper, effects })
+        let checkpoints = Checkpoints::open(&config.audit_folder(), &*effects.rng)?;
+        let keeper = AuditKeeper::new(store.clone(), checkpoints, effects.clock.clone());
+        let alerts = Alerts::new(alerts::Parts {
+            config: config.alerts.clone(),
+            mail: config.mail(environment)?,
+            store: store.by(&Actor::system("alerts")),
+            clock: effects.clock.clone(),
+            rng: effects.rng.clone(),
+        })?;
+        let source = KeySource::of(environment, data_dir);
+        let keys = KeyWatch::new(source, store.clone(), name.to_owned());
+        Ok(Self {
+            gateway,
+            store,
+            files,
+            responses,
+            batches,
+            sweeper,
+            alerts,
+            keeper,
+            keys,
+            effects,
+        })
     }
 
     /// What requests come in by.
-    pub(crate) fn edge(&self, config: &Config, administration: Administration) -> Edge {
+    pub(crate) fn edge(
+        &self,
+        config: &Config,
+        administration: Administration,
+        metrics: Option<MetricsDoor>,
+    ) -> Edge {
         let (clock, rng) = (self.effects.clock.clone(), self.effects.rng.clone());
         let store = self.store.clone();
         Edge::new(App::new(Deps {
@@ -84,7 +120,9 @@ impl Node {
             chats: Chats::new(store.clone(), rng.clone()),
             traces: Traces::new(store.clone(), clock.clone()),
             store,
+            alerts: self.alerts.clone(),
             administration,
+            metrics,
             clock,
             rng,
             max_body_bytes: config.server.max_body_bytes,
@@ -96,16 +134,25 @@ impl Node {
     pub(crate) fn background(&self) -> impl Future<Output = ()> + Send + use<> {
         let (gateway, files) = (Arc::clone(&self.gateway), self.files.clone());
         let (responses, batches) = (self.responses.clone(), self.batches.clone());
-        let sweeper = self.sweeper.clone();
+        let (sweeper, alerts) = (self.sweeper.clone(), self.alerts.clone());
+        let (keeper, keys) = (self.keeper.clone(), self.keys.clone());
         async move {
             tokio::join!(
                 gateway.background(),
                 files.background(),
                 responses.background(),
                 batches.run(),
-                sweeper.run()
+                sweeper.run(),
+                alerts.run(),
+                keeper.run(),
+                keys.run()
             );
         }
+    }
+
+    /// What signs the audit log.
+    pub(crate) const fn keeper(&self) -> &AuditKeeper {
+        &self.keeper
     }
 
     /// Lets running calls finish, for so long; then ends what still runs in the background.

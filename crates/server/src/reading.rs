@@ -9,18 +9,22 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::places::Place;
+
 /// A connection that breaks when nothing of what waits to be sent goes out for too long.
 pub(crate) struct Reading<S> {
     stream: S,
     patience: Option<Duration>,
     /// Since nothing goes out. Only a connection that is stuck has a timer.
     stuck: Option<Pin<Box<Sleep>>>,
+    /// Its place, for as long as it is there: a WebSocket outlives the HTTP that it began with.
+    _place: Option<Place>,
 }
 
 impl<S> Reading<S> {
     /// Watches a connection; without patience it waits for ever.
-    pub(crate) const fn new(stream: S, patience: Option<Duration>) -> Self {
-        Self { stream, patience, stuck: None }
+    pub(crate) const fn new(stream: S, patience: Option<Duration>, place: Option<Place>) -> Self {
+        Self { stream, patience, stuck: None, _place: place }
     }
 
     /// What an attempt to send brought, unless it is one too many.
@@ -96,7 +100,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_is_cut_off() {
         let (ours, theirs) = duplex(8);
-        let mut ours = Reading::new(ours, Some(PATIENCE));
+        let mut ours = Reading::new(ours, Some(PATIENCE), None);
         let error = ours.write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(theirs);
@@ -105,7 +109,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_slowly_is_served() {
         let (ours, mut theirs) = duplex(8);
-        let mut ours = Reading::new(ours, Some(PATIENCE));
+        let mut ours = Reading::new(ours, Some(PATIENCE), None);
         let slow = async {
             for _ in 0..100 {
                 tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;

@@ -8,13 +8,15 @@ use super::{Failed, print};
 use crate::app::{self, Effects};
 use crate::config::{Config, Environment};
 use crate::data_dir::DataDir;
+use crate::tls::Tls;
 use crate::{banner, local_servers};
 
 /// Checks the configuration, then asks every provider for its models.
 pub(super) async fn run(config: Config, environment: Environment) -> Result<(), Failed> {
     let effects = Effects::of_system();
-    let rack = app::rack(&effects);
+    let rack = app::rack(&config, &effects);
     let catalog = app::catalog(&config, &environment, config.server.listen, &rack).await?;
+    Tls::open(&config.server.tls, effects.clock.clone())?;
     print::line("The configuration is sound.");
     let catalog = with_live(catalog, &config, &environment, &effects).await?;
     let mut unreachable = 0;

@@ -1,20 +1,31 @@
 //! The command line. Without a command, `kijun` serves.
 
 mod admin_keys;
+mod audit;
+mod backup;
+mod budgets;
 mod check;
 mod document;
 mod duration;
+mod health;
 mod keys;
 mod limits;
+mod master_key;
 mod models;
+mod notices;
 mod organizations;
 mod prices;
 mod print;
 mod projects;
 mod providers;
+mod restore;
 mod retention;
+mod seed_usage;
 mod serve;
+mod service_levels;
 mod session;
+mod usage;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,6 +70,8 @@ enum Command {
     Serve,
     /// Check the configuration and reach every provider.
     Check,
+    /// Ask the running node of this machine how it is; for Docker and the like.
+    Health(health::Question),
     /// Print every configuration key with its default and meaning.
     Config,
     /// Make, list, rotate and revoke the API keys of projects.
@@ -82,12 +95,40 @@ enum Command {
     /// Add, list, change and remove limits.
     #[command(subcommand)]
     Limits(limits::Verb),
+    /// Make, list and delete budgets: how much money may be spent.
+    #[command(subcommand)]
+    Budgets(budgets::Verb),
     /// Add and list prices.
     #[command(subcommand)]
     Prices(prices::Verb),
+    /// Check and rebuild the sums that usage and costs are told from.
+    #[command(subcommand)]
+    Usage(usage::Verb),
+    /// Show and set what is promised for service tiers; make a month's statement.
+    #[command(subcommand)]
+    ServiceLevels(service_levels::Verb),
+    /// Make, list, test and delete webhooks.
+    #[command(subcommand)]
+    Webhooks(webhooks::Verb),
+    /// List what was told by mail and webhook; try again what was given up.
+    #[command(subcommand)]
+    Notices(notices::Verb),
     /// Show and set how long content is kept; list what was deleted.
     #[command(subcommand)]
     Retention(retention::Verb),
+    /// List what administrators changed, and check that nobody altered the log of it.
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Make a sealed backup of everything, also while the node runs; verify one.
+    #[command(subcommand)]
+    Backup(backup::Verb),
+    /// Restore a backup into an empty data directory.
+    Restore(restore::Restore),
+    /// Put a new master key in the place of the old one, also while nodes run.
+    #[command(subcommand)]
+    MasterKey(master_key::Verb),
+    /// For development: fill a new database with made-up calls.
+    SeedUsage(seed_usage::SeedUsage),
 }
 
 /// Why a command failed: one message that says what, where, and how to mend it.
@@ -121,13 +162,21 @@ pub(crate) async fn run(arguments: Arguments, environment: Environment) -> Resul
         return Ok(());
     }
     let config = load(&options, &environment)?;
+    let keeper = std::cell::OnceCell::new();
     let session = async |config, environment| {
-        session::open(config, environment, options.organization.clone()).await
+        let session = session::open(config, environment, options.organization.clone()).await?;
+        let _ = keeper.set(session.keeper());
+        Ok::<_, Failed>(session)
     };
-    match command {
+    let done = match command {
         Command::Serve => serve::run(config, environment).await,
         Command::Check => check::run(config, environment).await,
+        Command::Health(question) => health::run(&question, &config).await,
+        Command::SeedUsage(wish) => seed_usage::run(wish, config, environment).await,
         Command::Config => Ok(()),
+        Command::Backup(verb) => backup::run(verb, config, environment).await,
+        Command::Restore(wish) => restore::run(wish, config, environment).await,
+        Command::MasterKey(verb) => master_key::run(verb, config, environment).await,
         Command::Keys(verb) => keys::run(verb, session(config, environment).await?).await,
         Command::Organizations(verb) => {
             organizations::run(verb, session(config, environment).await?).await
@@ -139,9 +188,23 @@ pub(crate) async fn run(arguments: Arguments, environment: Environment) -> Resul
         Command::Models(verb) => models::run(verb, session(config, environment).await?).await,
         Command::Providers(verb) => providers::run(verb, session(config, environment).await?).await,
         Command::Limits(verb) => limits::run(verb, session(config, environment).await?).await,
+        Command::Budgets(verb) => budgets::run(verb, session(config, environment).await?).await,
+        Command::Usage(verb) => usage::run(verb, session(config, environment).await?).await,
+        Command::ServiceLevels(verb) => {
+            service_levels::run(verb, session(config, environment).await?).await
+        }
+        Command::Webhooks(verb) => webhooks::run(verb, session(config, environment).await?).await,
+        Command::Notices(verb) => notices::run(verb, session(config, environment).await?).await,
         Command::Prices(verb) => prices::run(verb, session(config, environment).await?).await,
         Command::Retention(verb) => retention::run(verb, session(config, environment).await?).await,
+        Command::Audit(verb) => {
+            audit::run(verb, config, environment, options.organization.clone()).await
+        }
+    };
+    if let Some(keeper) = keeper.get() {
+        keeper.close().await;
     }
+    done
 }
 
 /// Says why on standard error, and fails.

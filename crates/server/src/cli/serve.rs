@@ -1,8 +1,13 @@
 //! `kijun serve`
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use api::MetricsDoor;
+use gateway::Watch;
 use identity::{Administration, Bootstrap};
+use kernel::Actor;
+use telemetry::{Metrics, Otlp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -10,8 +15,10 @@ use super::{Failed, print};
 use crate::app::{self, Effects};
 use crate::config::{Config, Environment};
 use crate::data_dir::DataDir;
+use crate::listen::Door;
 use crate::node::Node;
-use crate::{banner, listen, logs};
+use crate::node_sources::NodeSources;
+use crate::{banner, logs, process};
 
 /// How long the banner waits for providers to list their models.
 const DISCOVERY_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -23,13 +30,17 @@ const CARRY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts the node and serves until it is asked to stop.
 pub(super) async fn run(config: Config, environment: Environment) -> Result<(), Failed> {
-    logs::start(config.log);
     let effects = Effects::of_system();
-    let listener = listen::bind(config.server.listen).await?;
-    let address = listener.local_addr()?;
     let data_dir = DataDir::open(&config.server.data_dir)?;
     let _node = data_dir.lock()?;
-    let rack = app::rack(&effects);
+    let name = data_dir.node_name(effects.clock.now(), &*effects.rng)?;
+    let metrics = Metrics::new(effects.clock.clone());
+    let otlp = Otlp::new(config.otlp(&environment, &name)?, &metrics, effects.rng.clone())?;
+    logs::start(config.log, otlp.as_ref().and_then(Otlp::log_bridge));
+    process::settle(&config.server);
+    let door = Door::open(&config.server, effects.clock.clone()).await?;
+    let address = door.address();
+    let rack = app::rack(&config, &effects);
     let catalog = app::catalog(&config, &environment, address, &rack).await?;
     let store = app::open_store(&config, &environment, &data_dir, &effects).await?;
     let wish = Bootstrap {
@@ -38,15 +49,27 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     };
     let (clock, rng) = (effects.clock.clone(), effects.rng.clone());
     let administration = Administration::new(store.clone(), clock, rng);
+    let mut watches: Vec<Arc<dyn Watch>> = vec![metrics.clone()];
+    watches.extend(otlp.as_ref().and_then(Otlp::span_watch));
+    let beside = app::beside(&config, &store, &effects, &name, watches).await?;
+    let journal = data_dir.journal();
     let gateway =
-        app::gateway(&config, catalog, rack, store.clone(), &data_dir.journal(), &effects).await?;
+        app::gateway(&config, catalog, rack, store.clone(), &journal, &effects, beside).await?;
     // As late as can be: what fails from here on must not swallow keys that were never shown.
-    let keys = administration.bootstrap(wish).await?;
-    print::line(&banner::ready(address, &keys));
+    let keys = administration.by(&Actor::system("bootstrap")).bootstrap(wish).await?;
+    print::line(&banner::ready(door.scheme(), address, &keys));
     gateway.refresh().await?;
-    let node = Node::new(&config, &environment, &data_dir, gateway.clone(), store, effects)?;
+    let node = Node::new(&config, &environment, &data_dir, &name, gateway.clone(), store, effects)?;
+    let keeper = node.keeper().clone();
+    let sources = NodeSources { keeper: keeper.clone(), door: door.state() };
+    metrics.attach(&gateway, Arc::new(sources));
+    let exporting = otlp.map(Otlp::start);
     let mut background = tokio::spawn(node.background());
-    let edge = node.edge(&config, administration);
+    let metrics = match config.has_metrics() {
+        true => Some(MetricsDoor { metrics, token: config.metrics(&environment)? }),
+        false => None,
+    };
+    let edge = node.edge(&config, administration, metrics);
 
     let mut signals = Signals::new()?;
     let mut asked = signals.asked.clone();
@@ -67,13 +90,19 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
             }
             node.drain(drain).await;
         };
-        let open = listen::serve(listener, edge, &config.server, drained).await;
+        let open = door.serve(edge, drained).await;
         // What is settled may still be on its way out; what is not is cut off and settled now.
         open.close(FLUSH_PATIENCE).await;
         if !gateway.settled_calls_are_stored(CARRY_PATIENCE).await {
             tracing::warn!(
                 "some records did not reach the database; they are in the journal and are carried at the next start"
             );
+        }
+        gateway.leave().await;
+        // A database that is away holds nobody up: the next start signs what is not signed now.
+        let _ = tokio::time::timeout(FLUSH_PATIENCE, keeper.keep()).await;
+        if let Some(exporting) = exporting {
+            exporting.finish(FLUSH_PATIENCE).await;
         }
     };
     tokio::select! {

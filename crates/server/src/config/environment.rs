@@ -37,6 +37,12 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The operating system's user, as the shell says it.
+    pub(crate) fn user(&self) -> &str {
+        let names = ["SUDO_USER", "USER", "LOGNAME"];
+        names.into_iter().find_map(|name| self.get(name)).unwrap_or("unknown")
+    }
+
     /// The names of all variables.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

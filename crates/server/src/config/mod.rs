@@ -1,21 +1,25 @@
 //! The configuration: embedded defaults, then a file, then the environment, then the command line.
 //! The environment is read here, once, and nowhere else.
 
+mod audit;
 mod catalog;
 mod environment;
 mod files;
 mod secret;
+mod server;
+mod telemetry;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use gateway::price::PriceTable;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 pub(crate) use environment::Environment;
+pub(crate) use secret::read_secret_file;
 
 pub(crate) use catalog::found;
+pub(crate) use server::{ClientAuth, ServerConfig, TlsSection, TlsVersion};
 
 use catalog::{LimitEntry, ModelEntry, ProviderEntry};
 
@@ -34,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     /// The life of a call.
     pub(crate) gateway: gateway::GatewayConfig,
+    /// Settled calls on their way to the database.
+    pub(crate) journal: gateway::journal::JournalConfig,
     /// The Responses API.
     pub(crate) responses: responses::ResponsesConfig,
     /// What deletes content that is past its time.
@@ -42,6 +48,17 @@ pub(crate) struct Config {
     pub(crate) batches: batches::BatchesConfig,
     /// Files and uploads.
     files: files::FilesSection,
+    /// Where nodes count together.
+    pub(crate) counters: counters::CountersConfig,
+    /// The audit log.
+    audit: audit::AuditSection,
+    /// What people are told.
+    pub(crate) alerts: alerts::AlertsConfig,
+    mail: telemetry::MailSection,
+    metrics: telemetry::MetricsSection,
+    telemetry: telemetry::TelemetrySection,
+    /// Where providers may be.
+    pub(crate) outbound: providers::Reach,
     /// What is found without being written down.
     pub(crate) discovery: DiscoveryConfig,
     /// The scripted model.
@@ -54,24 +71,6 @@ pub(crate) struct Config {
     limits: Vec<LimitEntry>,
     #[serde(default)]
     prices: Vec<gateway::price::PriceRow>,
-}
-
-/// `[server]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ServerConfig {
-    /// Where clients reach Kijun.
-    pub(crate) listen: SocketAddr,
-    /// Where database, keys and journal are.
-    pub(crate) data_dir: PathBuf,
-    /// Bytes of the largest request body.
-    pub(crate) max_body_bytes: usize,
-    /// Seconds for a request's head, and again for its body.
-    pub(crate) request_timeout_secs: u64,
-    /// Seconds that a client may read nothing; 0: for ever.
-    pub(crate) write_timeout_secs: u64,
-    /// Seconds for running calls after a stop.
-    pub(crate) drain_secs: u64,
 }
 
 /// `[store]`
@@ -215,6 +214,8 @@ fn check_file(text: &str) -> Result<(), String> {
         #[serde(default)]
         gateway: gateway::GatewayConfig,
         #[serde(default)]
+        journal: gateway::journal::JournalConfig,
+        #[serde(default)]
         responses: responses::ResponsesConfig,
         #[serde(default)]
         retention: retention::RetentionConfig,
@@ -222,6 +223,20 @@ fn check_file(text: &str) -> Result<(), String> {
         batches: batches::BatchesConfig,
         #[serde(default)]
         files: toml::Table,
+        #[serde(default)]
+        counters: counters::CountersConfig,
+        #[serde(default)]
+        audit: toml::Table,
+        #[serde(default)]
+        alerts: alerts::AlertsConfig,
+        #[serde(default)]
+        mail: toml::Table,
+        #[serde(default)]
+        metrics: toml::Table,
+        #[serde(default)]
+        telemetry: toml::Table,
+        #[serde(default)]
+        outbound: toml::Table,
         #[serde(default)]
         discovery: toml::Table,
         #[serde(default)]
@@ -245,7 +260,8 @@ fn check_file(text: &str) -> Result<(), String> {
     })
 }
 
-/// Puts KIJUN_SECTION_KEY over the file, for every key of the defaults, nested ones included.
+/// Puts KIJUN_SECTION_KEY, or what the file of KIJUN_SECTION_KEY_FILE holds, over the file, for every
+/// key of the defaults, nested ones included.
 fn overlay(
     prefix: &str,
     table: &mut toml::Table,
@@ -261,11 +277,13 @@ fn overlay(
             }
             continue;
         }
-        let Some(text) = environment.get(&name) else { continue };
+        let Some(text) = environment.secret(&name)? else { continue };
+        let text = text.expose_secret();
         let value = match default {
             toml::Value::Integer(_) => text.parse().ok().map(toml::Value::Integer),
             toml::Value::Boolean(_) => text.parse().ok().map(toml::Value::Boolean),
             toml::Value::String(_) => Some(toml::Value::String(text.to_owned())),
+            toml::Value::Array(_) => Some(list(text)),
             _ => continue,
         };
         let value =
@@ -273,6 +291,12 @@ fn overlay(
         table.insert(key.clone(), value);
     }
     Ok(())
+}
+
+/// The words of a list, as a variable holds them: with commas between.
+fn list(text: &str) -> toml::Value {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.map(|word| toml::Value::String(word.to_owned())).collect::<Vec<_>>().into()
 }
 
 /// A variable that begins like a key's, and is none, is a mistake that would go unnoticed.
@@ -286,7 +310,7 @@ fn refuse_unknown_variables(
         let prefix = format!("KIJUN_{section}_").to_uppercase();
         let unknown = environment.names().find(|name| {
             name.starts_with(&prefix)
-                && !known.iter().any(|known| known == name)
+                && !known.iter().any(|known| known == name.strip_suffix("_FILE").unwrap_or(name))
                 && !is_service_link(name)
         });
         if let Some(name) = unknown {
@@ -371,6 +395,7 @@ mod tests {
         assert_eq!(config.responses, responses::ResponsesConfig::default());
         assert_eq!(config.retention, retention::RetentionConfig::default());
         assert_eq!(config.batches, batches::BatchesConfig::default());
+        assert_eq!(config.outbound, providers::Reach::default());
     }
 
     #[test]
@@ -396,11 +421,34 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_may_be_in_a_file_that_a_variable_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("url");
+        std::fs::write(&path, "postgres://a:canary@b/c\n").unwrap();
+        let path = path.to_str().unwrap();
+        let config = load("[store]\nurl = \"\"\n", &[("KIJUN_STORE_URL_FILE", path)]).unwrap();
+        assert_eq!(config.store.url.expose_secret(), "postgres://a:canary@b/c");
+        let error = load("", &[("KIJUN_STORE_URL_FILE", "/nowhere")]).unwrap_err().to_string();
+        assert!(error.contains("/nowhere"), "{error}");
+    }
+
+    #[test]
     fn nested_sections_are_set_by_environment_too() {
         let file = "[gateway.retry]\nmax_attempts = 5\nbackoff_ms = 7\n";
         let config = load(file, &[("KIJUN_GATEWAY_RETRY_MAX_ATTEMPTS", "2")]).unwrap();
         assert_eq!(config.gateway.retry.max_attempts.get(), 2);
         assert_eq!(config.gateway.retry.backoff_ms, 7);
+    }
+
+    #[test]
+    fn lists_are_set_by_environment_too() {
+        let config = load("", &[("KIJUN_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1,")]).unwrap();
+        let proxies = config.server.proxies();
+        assert!(proxies.contains("10.1.2.3".parse().unwrap()));
+        assert!(proxies.contains("::1".parse().unwrap()));
+        assert!(!proxies.contains("::2".parse().unwrap()));
+        let error = load("[server]\ntrusted_proxies = [\"10.0.0.0/99\"]\n", &[]).unwrap_err();
+        assert!(error.to_string().contains("10.0.0.0/99"), "{error}");
     }
 
     #[test]

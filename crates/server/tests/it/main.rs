@@ -2,11 +2,19 @@
 
 #![cfg(test)]
 
+mod audit;
+mod backup;
 mod batches;
 mod canary;
+mod doors;
+mod hardening;
 mod kill;
+mod money;
 mod node;
+mod raw;
 mod search;
+mod secrets;
+mod seed_usage;
 mod shell;
 mod socket;
 mod start;

@@ -62,7 +62,8 @@ impl Node {
             let line = lines.next().expect("the banner").unwrap();
             banner.push_str(&line);
             banner.push('\n');
-            if let Some(rest) = line.strip_prefix("Kijun is ready: http://") {
+            if let Some((_, rest)) = line.split_once("Kijun is ready: ") {
+                let (_, rest) = rest.split_once("://").unwrap();
                 break rest.trim_end_matches("/v1").parse().unwrap();
             }
         };
