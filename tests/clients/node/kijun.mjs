@@ -13,6 +13,8 @@ const REPOSITORY = fileURLToPath(new URL("../../..", import.meta.url));
 const START_MS = 60_000;
 
 export const API_KEY = "sk-client-tests-0123456789";
+export const ADMIN_KEY = "sk-client-tests-admin-0123456789";
+const KEYS = { KIJUN_BOOTSTRAP_API_KEY: API_KEY, KIJUN_BOOTSTRAP_ADMIN_KEY: ADMIN_KEY };
 
 // Aliases of our own, so that nothing depends on what Kijun serves by itself.
 const ALIASES = {
@@ -52,7 +54,7 @@ export async function serve() {
   const child = spawn(
     binary,
     ["serve", "--data-dir", path.join(folder, "data"), "--listen", address, "--config", file],
-    { env: { ...process.env, KIJUN_BOOTSTRAP_API_KEY: API_KEY }, stdio: ["ignore", "ignore", "pipe"] },
+    { env: { ...process.env, ...KEYS }, stdio: ["ignore", "ignore", "pipe"] },
   );
   let log = "";
   child.stderr.on("data", (data) => (log += data));
