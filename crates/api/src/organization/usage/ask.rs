@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kernel::{Operation, Scope};
+use kernel::{Operation, Scope, Timestamp};
 use store::{BucketWidth, GroupBy, UsagePage, UsageQuery};
 use utoipa::{IntoParams, ToSchema};
 
@@ -89,10 +89,7 @@ enum WidthWord {
 
 /// Reads what every question has: [`TimeParams`] without `group_by`.
 pub(super) fn read_time(query: &mut Query) -> Result<UsageQuery, Problem> {
-    let Some(start) = query.moment("start_time")? else {
-        let message = "`start_time` is missing: seconds since the Unix epoch";
-        return Err(Problem::invalid("start_time", message));
-    };
+    let start = start(query)?;
     let limit = query.number("limit", 1..=i64::from(BucketWidth::Minute.max_limit()))?;
     Ok(UsageQuery {
         end: query.moment("end_time")?,
@@ -117,6 +114,14 @@ pub(super) fn read(
         models: query.list("models"),
         group_by: query.words("group_by", groups)?,
         ..read_time(query)?
+    })
+}
+
+/// When the time asked about begins, which every question says.
+pub(super) fn start(query: &mut Query) -> Result<Timestamp, Problem> {
+    query.moment("start_time")?.ok_or_else(|| {
+        let message = "`start_time` is missing: seconds since the Unix epoch";
+        Problem::invalid("start_time", message)
     })
 }
 

@@ -8,7 +8,7 @@ use store::{BucketWidth, GroupBy, UsageQuery, UsageRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::UsageBuckets;
-use super::ask::ask;
+use super::ask::{ask, start};
 use crate::App;
 use crate::openapi::ErrorEnvelope;
 use crate::organization::admin::Admin;
@@ -112,10 +112,7 @@ pub(crate) async fn costs(
     admin: Admin,
     mut query: Query,
 ) -> Result<Json<UsageBuckets<Costs>>, Problem> {
-    let Some(start) = query.moment("start_time")? else {
-        let message = "`start_time` is missing: seconds since the Unix epoch";
-        return Err(Problem::invalid("start_time", message));
-    };
+    let start = start(&mut query)?;
     let limit = query.number("limit", 1..=i64::from(MOST_BUCKETS))?;
     let question = UsageQuery {
         end: query.moment("end_time")?,
