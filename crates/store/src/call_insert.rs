@@ -98,15 +98,18 @@ impl Store {
         keep: bool,
     ) -> Result<Inserted, StoreError> {
         let engine = self.database().engine();
+        // Who writes the same records at once, in another order, must not wait in a circle.
+        let mut records: Vec<_> = records.iter().collect();
+        records.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
         let mut write = self.write().await?;
         let mut rules = self.known_rules().at(&mut write, engine).await?;
-        let new = if insert(&mut write, engine, records).await? {
-            records.iter().collect()
+        let new = if insert(&mut write, engine, &records).await? {
+            records
         } else {
             drop(write);
             write = self.write().await?;
             rules = self.known_rules().at(&mut write, engine).await?;
-            insert_new(&mut write, engine, records).await?
+            insert_new(&mut write, engine, &records).await?
         };
         insert_origins(&mut write, engine, &new).await?;
         let inserted = count(&mut write, engine, node, &rules, self.now(), &new).await?;
@@ -122,12 +125,12 @@ impl Store {
 async fn insert(
     write: &mut Write<'_>,
     engine: Engine,
-    records: &[CallRecord],
+    records: &[&CallRecord],
 ) -> Result<bool, StoreError> {
     for chunk in in_chunks(records) {
         let insert = insert_statement(engine, "call", &COLUMNS, chunk.len());
         let sql = format!("{insert} ON CONFLICT (id) DO NOTHING");
-        let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind);
+        let query = chunk.iter().copied().fold(sqlx::query(AssertSqlSafe(sql)), bind);
         let rows = query.execute(write.connection()).await?.rows_affected();
         if rows < chunk.len() as u64 {
             return Ok(false);
@@ -140,19 +143,19 @@ async fn insert(
 async fn insert_new<'a>(
     write: &mut Write<'_>,
     engine: Engine,
-    records: &'a [CallRecord],
+    records: &[&'a CallRecord],
 ) -> Result<Vec<&'a CallRecord>, StoreError> {
     let mut ids = HashSet::with_capacity(records.len());
     for chunk in in_chunks(records) {
         let insert = insert_statement(engine, "call", &COLUMNS, chunk.len());
         let sql = format!("{insert} ON CONFLICT (id) DO NOTHING RETURNING id");
-        let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind);
+        let query = chunk.iter().copied().fold(sqlx::query(AssertSqlSafe(sql)), bind);
         for row in query.fetch_all(write.connection()).await? {
             ids.insert(row.text("id")?);
         }
     }
     // Of two records with one id it is the first that was written.
-    Ok(records.iter().filter(|record| ids.remove(record.id.as_str())).collect())
+    Ok(records.iter().copied().filter(|record| ids.remove(record.id.as_str())).collect())
 }
 
 /// Writes what the new calls were made for.
