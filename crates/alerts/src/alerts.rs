@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kernel::{OrganizationId, Rng, Scope, SharedClock, SharedRng, Timestamp};
 use store::{Firing, NewNotice, NoticeChannel, NotificationChannel, Store, StoreError, Webhook};
 
+use crate::backlog::Seen;
 use crate::event::{Event, wants};
 use crate::mail::Mailer;
 use crate::post::Poster;
@@ -39,6 +40,7 @@ struct Inner {
     rng: SharedRng,
     /// How many mails waited for a mail server when it was last said.
     waiting: AtomicU64,
+    seen: Seen,
 }
 
 impl Alerts {
@@ -64,6 +66,7 @@ impl Alerts {
             clock,
             rng,
             waiting: AtomicU64::new(0),
+            seen: Seen::default(),
         })))
     }
 
@@ -150,6 +153,10 @@ impl Alerts {
 
     pub(crate) fn poster(&self) -> &Poster {
         &self.0.poster
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.0.seen
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -10,6 +10,7 @@
 
 mod address;
 mod alerts;
+mod backlog;
 mod burn;
 mod config;
 mod error;
@@ -27,6 +28,7 @@ mod webhooks;
 
 pub use address::Reach;
 pub use alerts::{Alerts, Parts};
+pub use backlog::Backlog;
 pub use burn::{BURN_RULES, Burn, BurnRule, Urgency, Window};
 pub use config::{AlertsConfig, MailConfig};
 pub use error::AlertsError;

@@ -72,6 +72,7 @@ impl Alerts {
         if let Attempt::GivenUp { error } = &attempt {
             let (id, kind) = (&notice.id, &notice.notice.kind);
             tracing::warn!(%id, kind, error, "a notice could not be delivered and is given up");
+            self.seen().gave_up();
         }
         self.store().notice_settle(&notice.id, &attempt).await
     }

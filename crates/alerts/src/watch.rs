@@ -23,6 +23,9 @@ impl Alerts {
             if let Err(error) = self.look().await {
                 tracing::warn!(%error, "spending and service levels are looked at later");
             }
+            if let Err(error) = self.see().await {
+                tracing::debug!(%error, "what waits in the outbox is not known");
+            }
             sleep(self.config().interval()).await;
         }
     }
@@ -76,7 +79,7 @@ impl Alerts {
         store.alert_trim(before(KEEP_LEVELS)).await?;
         store.service_level_trim(before(KEEP_LEVELS)).await?;
         if !self.can_mail() {
-            self.say_waiting(store.notice_waiting(NoticeChannel::Email).await?);
+            self.say_waiting(store.notice_waiting(Some(NoticeChannel::Email)).await?.notices);
         }
         Ok(())
     }

@@ -23,7 +23,9 @@ use crate::checkpoints::Checkpoints;
 use crate::cli::Failed;
 use crate::config::{Config, Environment};
 use crate::data_dir::DataDir;
+use crate::listen::DoorState;
 use crate::master_keys::{KeySource, KeyWatch};
+use crate::node_sources::NodeSources;
 
 /// A node, ready to serve.
 pub(crate) struct Node {
@@ -153,6 +155,16 @@ impl Node {
     /// What signs the audit log.
     pub(crate) const fn keeper(&self) -> &AuditKeeper {
         &self.keeper
+    }
+
+    /// What this node knows of itself.
+    pub(crate) fn sources(&self, door: DoorState) -> NodeSources {
+        NodeSources {
+            store: self.store.clone(),
+            alerts: self.alerts.clone(),
+            keeper: self.keeper.clone(),
+            door,
+        }
     }
 
     /// Lets running calls finish, for so long; then ends what still runs in the background.

@@ -2,14 +2,18 @@
 
 use std::fmt;
 
+use alerts::{Alerts, Backlog};
 use kernel::Timestamp;
-use telemetry::Sources;
+use store::{Connections, Store};
+use telemetry::{NoticesState, PoolState, Sources};
 
 use crate::audit_keeper::AuditKeeper;
 use crate::listen::DoorState;
 
 /// The parts of a node that are asked.
 pub(crate) struct NodeSources {
+    pub(crate) store: Store,
+    pub(crate) alerts: Alerts,
     pub(crate) keeper: AuditKeeper,
     pub(crate) door: DoorState,
 }
@@ -21,6 +25,16 @@ impl fmt::Debug for NodeSources {
 }
 
 impl Sources for NodeSources {
+    fn database(&self) -> Option<PoolState> {
+        let Connections { busy, idle, most } = self.store.connections();
+        Some(PoolState { busy, idle, most })
+    }
+
+    fn notices(&self) -> Option<NoticesState> {
+        let Backlog { waiting, oldest, given_up } = self.alerts.backlog()?;
+        Some(NoticesState { waiting, oldest, failed: given_up })
+    }
+
     fn audit_checkpoint(&self) -> Option<Timestamp> {
         self.keeper.last_kept()
     }

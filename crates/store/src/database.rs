@@ -182,9 +182,29 @@ impl Database {
         Ok(self.pool.begin_with(begin).await?)
     }
 
+    pub(crate) fn connections(&self) -> Connections {
+        let idle = u64::try_from(self.pool.num_idle()).unwrap_or(u64::MAX);
+        Connections {
+            busy: u64::from(self.pool.size()).saturating_sub(idle),
+            idle,
+            most: u64::from(self.pool.options().get_max_connections()),
+        }
+    }
+
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// The connections to the database, at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connections {
+    /// In use.
+    pub busy: u64,
+    /// At rest.
+    pub idle: u64,
+    /// At most.
+    pub most: u64,
 }
 
 /// A transaction that may write.

@@ -96,6 +96,15 @@ pub struct Notice {
     pub last_error: Option<String>,
 }
 
+/// What waits to be delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Waiting {
+    /// How many notices.
+    pub notices: u64,
+    /// When the oldest of them was put into the outbox.
+    pub oldest: Option<Timestamp>,
+}
+
 /// What is due at `$1` by channel `$2`.
 const DUE: &str = "delivered_at IS NULL AND failed_at IS NULL AND next_at <= $1 \
     AND (lease_until IS NULL OR lease_until <= $1) AND channel = $2";
@@ -259,16 +268,20 @@ impl Store {
         change.commit(Event::of(scope, "kijun.notice.retried").on("notice", id)).await
     }
 
-    /// How many notices wait for a channel.
-    pub async fn notice_waiting(&self, channel: NoticeChannel) -> Result<u64, StoreError> {
-        sqlx::query(
-            "SELECT COUNT(*) AS waiting FROM notice
-             WHERE delivered_at IS NULL AND failed_at IS NULL AND channel = $1",
+    /// What waits to be delivered, by one channel or by any.
+    pub async fn notice_waiting(
+        &self,
+        channel: Option<NoticeChannel>,
+    ) -> Result<Waiting, StoreError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS notices, MIN(created_at) AS oldest FROM notice
+             WHERE delivered_at IS NULL AND failed_at IS NULL AND ($1 IS NULL OR channel = $1)",
         )
-        .bind(channel.as_str())
+        .bind(channel.map(NoticeChannel::as_str))
         .fetch_one(&mut *self.read().await?)
-        .await?
-        .count("waiting")
+        .await?;
+        let oldest = row.time_or_null("oldest")?;
+        Ok(Waiting { notices: row.count("notices")?, oldest })
     }
 
     /// Forgets notices that were made before then, whatever became of them.

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::StoreError;
 use crate::call_insert::KnownRules;
 use crate::columns::Columns;
-use crate::database::{Database, Write};
+use crate::database::{Connections, Database, Write};
 use crate::migrate::migrate;
 use crate::project_key::ProjectKeys;
 
@@ -103,6 +103,11 @@ impl Store {
             .fetch_one(&mut *self.read().await?)
             .await?
             .number("value")
+    }
+
+    /// The connections to the database at this moment.
+    pub fn connections(&self) -> Connections {
+        self.parts.database.connections()
     }
 
     /// Closes every connection, once those in use are given back.

@@ -25,7 +25,7 @@ mod table;
 pub use exposition::Format;
 pub use metrics::Metrics;
 pub use otlp::{LogBridge, Otlp, OtlpConfig};
-pub use sources::Sources;
+pub use sources::{NoticesState, PoolState, Sources};
 
 /// What cannot be told, and why.
 #[derive(Debug, thiserror::Error)]

@@ -153,3 +153,6 @@ def test_prometheus_reads_both_formats(told: tuple[Collector, str, str]) -> None
         assert samples["kijun_calls_total"] == 1
         assert samples["process_resident_memory_bytes"] > 1_000_000
         assert samples["kijun_database_up"] == 1
+        assert samples["kijun_notices_waiting"] == 0
+        assert samples["kijun_notices_oldest_seconds"] == 0
+        assert samples["kijun_database_connections_max"] >= 1

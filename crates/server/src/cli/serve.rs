@@ -17,7 +17,6 @@ use crate::config::{Config, Environment};
 use crate::data_dir::DataDir;
 use crate::listen::Door;
 use crate::node::Node;
-use crate::node_sources::NodeSources;
 use crate::{banner, logs, process};
 
 /// How long the banner waits for providers to list their models.
@@ -61,8 +60,7 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     gateway.refresh().await?;
     let node = Node::new(&config, &environment, &data_dir, &name, gateway.clone(), store, effects)?;
     let keeper = node.keeper().clone();
-    let sources = NodeSources { keeper: keeper.clone(), door: door.state() };
-    metrics.attach(&gateway, Arc::new(sources));
+    metrics.attach(&gateway, Arc::new(node.sources(door.state())));
     let exporting = otlp.map(Otlp::start);
     let mut background = tokio::spawn(node.background());
     let metrics = match config.has_metrics() {

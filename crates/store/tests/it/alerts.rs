@@ -7,7 +7,7 @@ use kernel::{Money, Scope, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use store::{
     Attempt, Firing, ItemPage, NewNotice, NewWebhook, NoticeChannel, NotificationChannel,
-    Recipient, SpendAlert, SpendAlertPage, StoreError,
+    Recipient, SpendAlert, SpendAlertPage, StoreError, Waiting,
 };
 
 use crate::bench::{Bench, Tenant, invalid, not_found, store_suite};
@@ -252,8 +252,12 @@ async fn what_was_told_is_told_once(bench: &Bench) {
     let fired = nodes.map(|node| node.alert_fire(&march, vec![to_webhook(&tenant)]));
     let fired = join_all(fired).await.into_iter().filter(|fired| *fired.as_ref().unwrap()).count();
     assert_eq!(fired, 1);
-    let waiting = async || store.notice_waiting(NoticeChannel::Webhook).await.unwrap();
+    let waiting = async || store.notice_waiting(None).await.unwrap().notices;
+    let mail = store.notice_waiting(Some(NoticeChannel::Email)).await.unwrap();
+    assert_eq!(mail, Waiting::default(), "only webhooks are told");
     assert_eq!(waiting().await, 1);
+    let oldest = store.notice_waiting(None).await.unwrap().oldest;
+    assert_eq!(oldest, Some(bench.now()));
     for firing in [firing("100", 1), firing("80", 2)] {
         assert!(other.alert_fire(&firing, vec![to_webhook(&tenant)]).await.unwrap());
     }
