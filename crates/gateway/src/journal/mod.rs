@@ -162,22 +162,45 @@ impl Journal {
     /// Writes one settled call. Never fails: what the disk refuses waits in memory.
     pub fn append(&self, record: CallRecord) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let mut writer = self.lock_writer();
-        match writer.append(self, &record) {
-            Ok(()) => {
-                writer.remember(record);
-                drop(writer);
-                self.disk.took();
-            }
-            Err(error) => {
-                drop(writer);
-                tracing::debug!(%error, call = %record.id, "the journal could not be written; the record waits in memory");
-                self.disk.refused();
-                self.refuse(record);
-            }
+        if let Err(refused) = self.write(record) {
+            let (error, record) = *refused;
+            tracing::debug!(%error, call = %record.id, "the journal could not be written; the record waits in memory");
+            self.disk.refused();
+            self.refuse(record);
         }
         self.steps.take(Step::Written);
         self.written.notify_one();
+    }
+
+    /// Writes to the disk, or gives the record back.
+    fn write(&self, record: CallRecord) -> Result<(), Box<(io::Error, CallRecord)>> {
+        let mut writer = self.lock_writer();
+        if let Err(error) = writer.append(self, &record) {
+            return Err(Box::new((error, record)));
+        }
+        writer.remember(record);
+        drop(writer);
+        self.disk.took();
+        Ok(())
+    }
+
+    /// Writes what the disk refused, as far as there is room again: what waits in memory only would
+    /// die with the process.
+    fn write_refused(&self) {
+        loop {
+            let front = self.lock_refused().pop_front();
+            let Some(record) = front else { return };
+            if let Err(refused) = self.write(record) {
+                self.lock_refused().push_front(refused.1);
+                return;
+            }
+            self.written.notify_one();
+        }
+    }
+
+    /// These records are in the database, or aside.
+    fn done_with(&self, records: usize) {
+        self.waiting.fetch_sub(records as u64, Ordering::Relaxed);
     }
 
     /// Nothing waits.
@@ -227,7 +250,7 @@ impl Journal {
         if refused.len() >= self.config.held_records {
             refused.pop_front();
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.done_with(1);
             if lost % 1_000 == 1 {
                 tracing::error!(
                     lost,
@@ -290,6 +313,16 @@ impl Writer {
         // What had no room is in the files only; from now on there is room again.
         fresh.from = self.at;
         Next::Records(std::mem::take(&mut fresh.records), end)
+    }
+
+    /// Begins the next segment if all is carried up to `carried`, so that this one can be let go of.
+    /// Returns from where on there is something to carry.
+    fn leave_behind(&mut self, folder: &Path, carried: Position) -> Position {
+        // Where there is no room even for an empty file, it stays.
+        match carried == self.at && carried.offset > 0 && self.turn_over(folder).is_ok() {
+            true => self.at,
+            false => carried,
+        }
     }
 
     /// Begins the next segment. The mover deletes the old one once it is carried.

@@ -12,7 +12,7 @@ use kernel::{ApiKeyId, CallRecord, Timestamp};
 use store::{Store, StoreError};
 
 use super::segment::{self, Position};
-use super::{Journal, Next, Step, aside, line};
+use super::{DiskState, Journal, Next, Step, aside, line};
 
 /// How long written records wait before they are carried, and at most before they are flushed.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -93,7 +93,10 @@ impl Mover {
                 return Err(error);
             }
             self.journal.steps.take(Step::Inserted);
-            self.arrive(next).await?;
+            if self.at >= self.ours {
+                self.journal.done_with(batch.records.len());
+            }
+            self.arrive(next).await;
             if next >= goal {
                 // What was settled before this began is carried.
                 self.spending.all_carried();
@@ -133,7 +136,6 @@ impl Mover {
                     let inserted = inserted?;
                     if ours {
                         self.spending.carried(&inserted.spent);
-                        self.journal.waiting.fetch_sub(records.len() as u64, Ordering::Relaxed);
                     }
                     return Ok(());
                 }
@@ -162,12 +164,14 @@ impl Mover {
             }
             self.insert(&batch, true).await?;
             let mut refused = self.journal.lock_refused();
-            // Only what was carried: the oldest may have been let go meanwhile.
+            let before = refused.len();
+            // Only what was carried: the oldest may have been let go, or written, meanwhile.
             for record in &batch {
                 if refused.front().is_some_and(|front| front.id == record.id) {
                     refused.pop_front();
                 }
             }
+            self.journal.done_with(before - refused.len());
         }
     }
 
@@ -182,33 +186,47 @@ impl Mover {
         }
     }
 
-    /// Remembers the new place and lets go of segments that are carried whole.
-    async fn arrive(&mut self, next: Position) -> io::Result<()> {
+    /// Goes on from the new place, and lets go of segments that are carried whole: those first, for
+    /// on a full disk there is no room to remember the place. Whoever starts without having
+    /// remembered it carries some records again, which changes nothing.
+    async fn arrive(&mut self, next: Position) {
         let (folder, steps) = (self.journal.folder.clone(), self.journal.steps.clone());
-        blocking(move || {
-            segment::write_cursor(&folder, next, &steps)?;
+        let next = match self.journal.disk.state() {
+            DiskState::Full => self.journal.lock_writer().leave_behind(&folder, next),
+            DiskState::Roomy | DiskState::FillingUp => next,
+        };
+        let let_go = move || {
             for number in segment::list(&folder)? {
                 if number < next.segment {
                     segment::remove(&folder, number)?;
                     steps.take(Step::Removed);
                 }
             }
-            Ok(())
-        })
-        .await?;
+            segment::write_cursor(&folder, next, &steps)
+        };
+        if let Err(error) = blocking(let_go).await {
+            tracing::warn!(%error, "how far the journal is carried could not be remembered");
+        }
         self.at = next;
         self.journal.carried.send_replace(next);
-        Ok(())
     }
 }
 
 /// Bounds what a power cut (not a killed process) could lose to about one period, whether the
-/// database is there or not.
-async fn keep_flushing(journal: &Journal) {
+/// database is there or not; and writes what the disk refused once it has room.
+async fn keep_flushing(journal: &Arc<Journal>) {
     loop {
         tokio::time::sleep(PERIOD).await;
         if let Err(error) = flush(journal).await {
             tracing::warn!(%error, "the journal could not be flushed");
+        }
+        if !journal.lock_refused().is_empty() {
+            let journal = Arc::clone(journal);
+            let written = blocking(move || {
+                journal.write_refused();
+                Ok(())
+            });
+            let _ = written.await;
         }
     }
 }
@@ -303,7 +321,7 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::super::line::tests::record;
-    use super::super::{FRESH_RECORDS, JournalConfig, Steps};
+    use super::super::{FRESH_RECORDS, JournalConfig, Steps, WhenFull};
     use super::*;
 
     fn read_all(folder: &std::path::Path, mut at: Position, end: Position) -> (Vec<String>, usize) {
@@ -379,5 +397,40 @@ mod tests {
         segment::write_cursor(folder.path(), middle, &Steps::default()).unwrap();
         let at = segment::read_cursor(folder.path()).unwrap();
         assert_eq!(read_all(folder.path(), at, end).0, ["req_2"]);
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_written_once_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = JournalConfig {
+            when_full: WhenFull::Refuse,
+            held_records: 2,
+            ..JournalConfig::default()
+        };
+        let journal = Journal::open(folder.path(), config).unwrap();
+        journal.append(record("req_1"));
+        journal.disk.refused();
+        journal.refuse(record("req_2"));
+        assert!(!journal.takes_calls());
+        journal.write_refused();
+        assert!(journal.takes_calls());
+        let end = journal.lock_writer().at;
+        let (ids, _) = read_all(folder.path(), Position::default(), end);
+        assert_eq!(ids, ["req_1", "req_2"]);
+    }
+
+    #[test]
+    fn a_segment_that_is_carried_whole_is_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path(), JournalConfig::default()).unwrap();
+        journal.append(record("req_1"));
+        let middle = journal.lock_writer().at;
+        journal.append(record("req_2"));
+        let mut writer = journal.lock_writer();
+        assert_eq!(writer.leave_behind(folder.path(), middle), middle);
+        let end = writer.at;
+        let next = writer.leave_behind(folder.path(), end);
+        assert_eq!(next, Position { segment: end.segment + 1, offset: 0 });
+        assert_eq!(writer.leave_behind(folder.path(), next), next, "it is empty");
     }
 }

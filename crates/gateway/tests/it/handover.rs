@@ -161,3 +161,33 @@ fn killed_at(step: Step, time: u32) -> (tempfile::TempDir, Vec<String>, Step) {
     settled.extend(run(folder.path(), &["calls=1".to_owned()]));
     (folder, settled, step)
 }
+
+/// As on a disk that the journal itself has filled: no room even for the file of the place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_whose_place_cannot_be_remembered_lets_go_of_what_is_carried() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal_folder = folder.path().join("journal");
+    std::fs::create_dir_all(journal_folder.join("cursor.next")).unwrap();
+    let store = store(folder.path()).await;
+    for _ in 0..2 {
+        let journal = Arc::new(Journal::open(&journal_folder, config()).unwrap());
+        let bank = Arc::new(StoreBank::new(store.clone(), "node", &SystemRng));
+        let spending = Spending::new(bank, Arc::new(SystemClock), SpendingConfig::default());
+        let mover = Mover::new(Arc::clone(&journal), store.clone(), spending);
+        let mover = tokio::spawn(mover.run());
+        for _ in 0..50 {
+            journal.append(record(SystemClock.now()));
+        }
+        assert!(journal.carried(Duration::from_secs(30)).await);
+        assert_eq!(journal.state().waiting_records, 0);
+        let left = std::fs::read_dir(&journal_folder).unwrap().filter_map(|entry| {
+            entry.unwrap().file_name().into_string().unwrap().strip_suffix(".journal").map(drop)
+        });
+        assert_eq!(left.count(), 1, "the one that is written");
+        mover.abort();
+    }
+    let scope = Scope::organization(OrganizationId::from(ORGANIZATION));
+    let page = Page { limit: 1_000, ..Page::default() };
+    let found = store.call_list(&scope, &CallFilter::default(), &page).await.unwrap().data;
+    assert_eq!(found.len(), 100, "each once, although some were carried again");
+}
