@@ -40,7 +40,14 @@ const SQLITE_PRAGMAS: &str = "PRAGMA page_size = 16384; PRAGMA busy_timeout = 50
 
 /// Statements are short, so that compiling one takes longer than it saves; and a row that is looked
 /// up by an index costs little more than one that is read in turn, as it does off spinning disks.
-const POSTGRES_SETTINGS: &str = "SET jit = off; SET random_page_cost = 1.1";
+///
+/// A transaction that does nothing for seconds is that of a node which stands still, or which the
+/// network lost without a word. It would keep what it locked from all others, for hours even.
+const POSTGRES_SETTINGS: &str = "SET jit = off; SET random_page_cost = 1.1; \
+    SET idle_in_transaction_session_timeout = '3s'";
+
+/// For a transaction that keeps nothing from anybody, and whose reader may be slow.
+const NO_HURRY: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// One database and its connections.
 #[derive(Debug)]
@@ -170,7 +177,7 @@ impl Database {
             Engine::Sqlite => "BEGIN",
             Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        Ok(self.pool.begin_with(begin).await?)
+        self.without_hurry(begin).await
     }
 
     /// A transaction that may write, on a database that nobody else uses.
@@ -179,7 +186,18 @@ impl Database {
             Engine::Sqlite => "BEGIN IMMEDIATE",
             Engine::Postgres => "BEGIN",
         };
-        Ok(self.pool.begin_with(begin).await?)
+        self.without_hurry(begin).await
+    }
+
+    async fn without_hurry(
+        &self,
+        begin: &'static str,
+    ) -> Result<Transaction<'static, Any>, StoreError> {
+        let mut transaction = self.pool.begin_with(begin).await?;
+        if self.engine == Engine::Postgres {
+            transaction.execute(sqlx::raw_sql(NO_HURRY)).await?;
+        }
+        Ok(transaction)
     }
 
     pub(crate) fn connections(&self) -> Connections {

@@ -1,8 +1,10 @@
 //! `kijun budgets`: how much money may be spent in a day or a month.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand, ValueEnum};
 use kernel::{Enforcement, Money, Period, Zone};
-use store::{BudgetRow, BudgetStanding, NewBudget};
+use store::{BudgetAlert, BudgetRow, BudgetStanding, NewBudget, NotificationChannel};
 
 use super::limits::Scope;
 use super::session::Session;
@@ -43,6 +45,27 @@ pub(super) struct Terms {
     /// Tell when it is used up, and let calls go on.
     #[arg(long)]
     soft: bool,
+    /// Who is mailed when a part of it is spent: 80=ops@example.com. May be said many times.
+    #[arg(long = "alert", value_name = "PERCENT=ADDRESS")]
+    alerts: Vec<Alert>,
+}
+
+/// Somebody to be mailed when a part of a budget is spent.
+#[derive(Debug, Clone)]
+struct Alert {
+    percent: u32,
+    address: String,
+}
+
+impl FromStr for Alert {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').and_then(|(percent, address)| {
+            Some(Self { percent: percent.parse().ok()?, address: address.to_owned() })
+        });
+        parts.ok_or_else(|| "say a whole percentage and an address: 80=ops@example.com".to_owned())
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -97,8 +120,16 @@ impl Terms {
             zone: Zone::named(&self.time_zone)?,
             amount: amount.map_err(|wrong| Failed::new(format!("the amount {wrong}")))?,
             enforcement: if self.soft { Enforcement::Soft } else { Enforcement::Hard },
-            alerts: Vec::new(),
+            alerts: self.alerts.into_iter().map(BudgetAlert::from).collect(),
         })
+    }
+}
+
+impl From<Alert> for BudgetAlert {
+    fn from(alert: Alert) -> Self {
+        let recipients = vec![alert.address];
+        let channel = NotificationChannel::Email { recipients, subject_prefix: None };
+        Self { percent: alert.percent, channel }
     }
 }
 

@@ -1,8 +1,9 @@
 //! `kijun projects`
 
 use clap::Subcommand;
-use store::{ModelMode, ModelPermission, Page, Project, ProjectStatus};
+use store::{ModelMode, ModelPermission, Page, Project, ProjectService, ProjectStatus};
 
+use super::service_levels::Tier;
 use super::session::Session;
 use super::{Failed, print};
 
@@ -39,6 +40,17 @@ pub(super) enum Verb {
         /// All models.
         #[arg(long)]
         all: bool,
+    },
+    /// Say which service tiers a project's calls may ask for.
+    Tiers {
+        /// The project's id.
+        id: String,
+        /// These, separated by commas.
+        #[arg(value_enum, value_name = "TIERS", value_delimiter = ',', required = true)]
+        tiers: Vec<Tier>,
+        /// The tier of a call that asks for none.
+        #[arg(long, value_enum, value_name = "TIER", default_value = "default")]
+        default: Tier,
     },
     /// Archive a project for good: its keys stop working, its records stay.
     Archive {
@@ -77,6 +89,11 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
                 _ => return Err(Failed::new("say --allow MODELS, --deny MODELS or --all")),
             };
             administration.project_models_set(&scope, &id.into(), models).await?;
+        }
+        Verb::Tiers { id, tiers, default } => {
+            let tiers = tiers.into_iter().map(Tier::into).collect();
+            let service = ProjectService { default_tier: default.into(), tiers };
+            session.store.project_service_put(&scope, &id.into(), &service).await?;
         }
         Verb::Archive { id } => {
             administration.project_archive(&scope, &id.into()).await?;

@@ -18,7 +18,9 @@ fn budgets_are_made_listed_and_deleted() {
     let node = Node::start(folder.path());
     let kijun = |arguments: &[&str]| stdout(&run(folder.path(), arguments));
     let options = ["--model", "kijun-sim", "--time-zone", "Asia/Tokyo", "--soft"];
-    let made = kijun(&[&["budgets", "create", "key", "month", "12.50"], &options[..]].concat());
+    let alert = ["--alert", "80=ops@example.com"];
+    let made =
+        kijun(&[&["budgets", "create", "key", "month", "12.50"], &options[..], &alert].concat());
     let id = made.trim();
     let list = kijun(&["budgets", "list"]);
     for said in [id, "key", "each", "kijun-sim", "month (Asia/Tokyo)", "12.500000000", "soft"] {
@@ -26,6 +28,9 @@ fn budgets_are_made_listed_and_deleted() {
     }
     let shown = admin(&node, &format!("/budgets/{id}"));
     assert_eq!((&shown["enforcement"], &shown["amount"]), (&json!("soft"), &json!("12.500000000")));
+    assert_eq!(shown["alerts"][0]["percent"], 80);
+    let wrong = run(folder.path(), &["budgets", "create", "key", "day", "1", "--alert", "ops"]);
+    assert!(!wrong.status.success());
     for wrong in ["0", "a", "-1"] {
         assert!(!run(folder.path(), &["budgets", "create", "key", "day", wrong]).status.success());
     }
@@ -70,6 +75,21 @@ fn service_levels_are_promised_and_stated() {
     let query = "/service_levels/priority/statement?month=2026-02&time_zone=Asia/Tokyo";
     assert_eq!((stated.len(), &stated[0]), (3, &admin(&node, query)));
     assert_eq!(stated[0]["complete"], true);
+}
+
+#[test]
+fn a_project_may_be_granted_other_tiers() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path());
+    let kijun = |arguments: &[&str]| stdout(&run(folder.path(), arguments));
+    let made = kijun(&["projects", "create", "urgent"]);
+    let project = made.trim();
+    kijun(&["projects", "tiers", project, "priority,flex", "--default", "priority"]);
+    let shown = admin(&node, &format!("/projects/{project}/service_tiers"));
+    assert_eq!(shown["default_tier"], "priority");
+    assert_eq!(shown["tiers"], json!(["priority", "flex"]));
+    // The default tier must be one of them.
+    assert!(!run(folder.path(), &["projects", "tiers", project, "flex"]).status.success());
 }
 
 #[test]
