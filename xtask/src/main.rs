@@ -1,11 +1,11 @@
-//! The command line of the chores: `cargo xtask tidy`, `audit`, `bench`.
+//! The command line of the chores: `cargo xtask tidy`, `audit`, `bench`, `soak`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{Error, audit, bench, tidy};
+use xtask::{Error, audit, bench, soak, tidy};
 
 /// Chores of the house.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Chore {
     /// The benchmark's load generator.
     #[command(hide = true)]
     BenchLoad(bench::load::Options),
+    /// Puts mixed load on Kijun for long and shows whether memory, handles and latency are flat.
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&root(), &options, &mut out),
         Chore::BenchMock(options) => bench::mock::run(&options),
         Chore::BenchLoad(options) => bench::load::run(&options, &mut out),
+        Chore::Soak(options) => soak::run(&root(), &options, &mut out),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! The lines of the table, and what the house allows itself in each.
 
-use super::figures::{Load, Target, median};
+use super::figures::{Load, Target};
+use crate::harness::statistics::median;
 
 /// A line of the table.
 pub(super) struct Line {

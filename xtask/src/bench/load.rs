@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
-use super::http::Connection;
 use super::mock::EVENTS;
 use crate::Error;
+use crate::harness::http::Connection;
+use crate::harness::statistics;
 
 /// What to send, and for how long.
 #[derive(clap::Args, Clone, Debug)]
@@ -190,8 +191,8 @@ impl Tally {
     fn report(mut self, elapsed: Duration) -> Report {
         self.latencies.sort_unstable();
         let percentile = |hundredths: usize| {
-            let rank = (self.latencies.len() * hundredths).div_ceil(100).saturating_sub(1);
-            self.latencies.get(rank).map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
+            statistics::percentile(&self.latencies, hundredths)
+                .map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
         };
         Report {
             calls: self.latencies.len() as u64,

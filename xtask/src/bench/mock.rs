@@ -9,8 +9,8 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::http::Connection;
 use crate::Error;
+use crate::harness::http::Connection;
 
 /// Where to listen.
 #[derive(clap::Args, Debug)]

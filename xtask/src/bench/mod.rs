@@ -4,12 +4,10 @@
 
 mod budget;
 mod figures;
-mod http;
 pub mod load;
 mod machine;
 pub mod mock;
 mod probe;
-mod process;
 mod rounds;
 mod table;
 mod target;

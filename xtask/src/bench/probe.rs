@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use super::mock::{HOLD, HOLDING, HUNG_UP};
-use super::process::Process;
 use super::target::KEY;
 use crate::Error;
+use crate::harness::process::Process;
 
 const POLL: Duration = Duration::from_millis(2);
 const START_PATIENCE: Duration = Duration::from_secs(30);

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::figures::{CASES, Case, Target};
 use super::load::Report;
 use super::probe::{self, MockEvents};
-use super::process::{self, Place, Process};
 use super::target::{self, KEY, KINDS, Kind, Recipe};
 use super::{Binaries, Options};
 use crate::Error;
+use crate::harness::process::{self, Place, Process};
 
 const STARTS: usize = 5;
 const HANG_UPS: usize = 5;

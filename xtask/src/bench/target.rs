@@ -1,15 +1,15 @@
 //! What is measured: the mock itself, nginx before it, Kijun before it.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::process::{self, Place, Process};
 use super::{Binaries, Options};
 use crate::Error;
+use crate::harness::free_port;
+use crate::harness::process::{self, Place, Process};
 
 /// Which way a call goes to the mock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -186,11 +186,6 @@ fn kijun(
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     Ok(command)
-}
-
-fn free_port() -> Result<u16, Error> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::io("find a free port"))?;
-    Ok(listener.local_addr().map_err(Error::io("find a free port"))?.port())
 }
 
 #[cfg(test)]

@@ -44,11 +44,14 @@ fn who_asks_twice_does_not_wait() {
     let mut first = [0; 512];
     assert!(stream.read(&mut first).unwrap() > 0);
     node.signal("-TERM");
+    // The node may still take calls before it hears the signal.
+    let mut taken = 0;
     let stopping = std::iter::repeat_with(|| {
         node.try_send("POST", "/v1/chat/completions", API_KEY, &chat_body("x", false))
     })
     .take(200)
     .flatten()
+    .inspect(|(status, _)| taken += u64::from(*status == 200))
     .find(|(status, _)| *status == 503);
     assert!(stopping.is_some());
     assert!(node.child.try_wait().unwrap().is_none(), "it waits for the stream");
@@ -59,5 +62,5 @@ fn who_asks_twice_does_not_wait() {
     assert!(!String::from_utf8_lossy(&rest).contains("[DONE]"), "the stream was cut off");
 
     let again = Node::start(folder.path());
-    assert_eq!(again.recorded(), 1, "what was cut off has its record");
+    assert_eq!(again.recorded(), taken + 1, "what was cut off has its record");
 }
