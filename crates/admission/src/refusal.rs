@@ -22,6 +22,16 @@ pub enum Refusal {
     /// A budget cannot bear the call.
     #[error(transparent)]
     BudgetReached(#[from] Box<BudgetReached>),
+    /// A hard budget holds the call, and nobody knows what it costs.
+    #[error(
+        "Model `{}` has no price, and a hard budget holds this call. An administrator can give the \
+         model a price, or let such calls pass.",
+        shown(model)
+    )]
+    Unpriced {
+        /// The alias that was asked for.
+        model: String,
+    },
     /// The project may not use the model.
     #[error(
         "Project `{project}` does not have access to model `{}`. An administrator can change the \
@@ -41,7 +51,7 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::LimitReached(_) | Self::TooLarge(_) => "rate_limit_exceeded",
-            Self::BudgetReached(_) => "insufficient_quota",
+            Self::BudgetReached(_) | Self::Unpriced { .. } => "insufficient_quota",
             Self::ModelNotAllowed { .. } => "model_not_found",
         }
     }
@@ -51,7 +61,7 @@ impl Refusal {
         match self {
             Self::LimitReached(reached) => Some(reached.retry_after),
             Self::BudgetReached(reached) => reached.retry_after,
-            Self::TooLarge(_) | Self::ModelNotAllowed { .. } => None,
+            Self::TooLarge(_) | Self::Unpriced { .. } | Self::ModelNotAllowed { .. } => None,
         }
     }
 }

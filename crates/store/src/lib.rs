@@ -15,11 +15,13 @@ mod admin_key;
 mod alert_fired;
 mod api_key;
 mod audit_event;
+mod audit_snapshot;
 mod batch;
 mod batch_line;
 mod batch_work;
 mod budget;
 mod budget_history;
+mod budget_standing;
 mod call_insert;
 mod change;
 mod chat_completion;
@@ -78,10 +80,12 @@ pub use admin_key::{AdminKey, NewAdminKey};
 pub use alert_fired::Firing;
 pub use api_key::{ApiKey, NewApiKey, NewSecret};
 pub use audit_event::{AuditFilter, AuditPage, AuditRow};
+pub use audit_snapshot::AuditSnapshot;
 pub use batch::{Batch, BatchCounts, BatchStatus, NewBatch};
 pub use batch_line::{BatchResult, NewBatchResult, Standing, TakenSlice};
 pub use batch_work::{BatchPlan, Slice};
-pub use budget::{BudgetAlert, BudgetChange, BudgetRow, BudgetStanding, NewBudget};
+pub use budget::{BudgetAlert, BudgetChange, BudgetRow, NewBudget};
+pub use budget_standing::BudgetStanding;
 pub use call_insert::Inserted;
 pub use chat_completion::{ChatCompletionRow, ChatFilter};
 pub use content::{ContentKind, ExpiredRow};
@@ -114,7 +118,7 @@ pub use shared_counter::{CounterDraw, CounterDrawn, PlaceHeld, PlaceHold};
 pub use spend::{SpendAccount, Spent};
 pub use spend_alert::{SpendAlert, SpendAlertPage};
 pub use spend_lease::{
-    LEASE_LASTS, LeaseHolder, SpendAsk, SpendDrawn, SpendRenewed, SpendStanding,
+    LEASE_LASTS, LeaseHolder, SpendAsk, SpendDrawn, SpendRenewed, SpendStanding, lease_share,
 };
 pub use store::{Store, StoreConfig};
 pub use trace::{SpanRow, TraceRow};

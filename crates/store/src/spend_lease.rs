@@ -25,9 +25,6 @@ pub const LEASE_LASTS: Duration = Duration::from_secs(600);
 /// For how long sums of what was spent are kept after their period began.
 const SPEND_KEPT: Duration = Duration::from_secs(400 * 86_400);
 
-/// A new lease is this part of what is left for each node.
-const PARTS: i64 = 8;
-
 /// Who leases: a process, and the node that it is of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeaseHolder {
@@ -110,7 +107,7 @@ impl Store {
             let amount = amounts.get(&ask.account.budget).copied().unwrap_or_default();
             let Leased { all, own } = leased.get(&ask.account).copied().unwrap_or_default();
             let left = amount.as_nanos().saturating_sub(spent).saturating_sub(all);
-            let grant = grant(ask, left, nodes);
+            let grant = grant(ask, left, lease_share(left, amount, nodes));
             granted.insert(ask.account.clone(), grant);
             let standing = SpendStanding {
                 account: ask.account.clone(),
@@ -213,6 +210,17 @@ impl Store {
         write.commit().await
     }
 
+    /// When a process of this node was last heard of; `None` where none leases, or all left.
+    pub async fn spend_heard_of(&self, node: &str) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query(
+            "SELECT renewed_at FROM spend_holder WHERE node = $1 ORDER BY renewed_at DESC LIMIT 1",
+        )
+        .bind(node)
+        .fetch_optional(&mut *self.read().await?)
+        .await?;
+        row.map(|row| row.time("renewed_at")).transpose()
+    }
+
     /// Gives back everything that the holder has leased, and counts it among the living no more.
     pub async fn spend_leave(&self, holder: &LeaseHolder) -> Result<(), StoreError> {
         let mut write = self.write().await?;
@@ -245,15 +253,21 @@ impl Store {
     }
 }
 
+/// What a node leases of an account beyond what its calls need: while there is much, enough to go on
+/// for long without the database; then less, so that little lies idle near the end.
+pub fn lease_share(left: i64, amount: Money, nodes: u32) -> i64 {
+    let parts = if left > amount.as_nanos() / 2 { 4 } else { 8 };
+    left.max(0) / (parts * i64::from(nodes.max(1)))
+}
+
 /// How much an ask gets of what is left.
-fn grant(ask: &SpendAsk, left: i64, nodes: u32) -> i64 {
+fn grant(ask: &SpendAsk, left: i64, share: i64) -> i64 {
     let left = left.max(0);
     let owed = ask.owed.as_nanos().clamp(0, left);
     let rest = left - owed;
     if ask.least.as_nanos() > rest {
         return owed;
     }
-    let share = rest / (PARTS * i64::from(nodes.max(1)));
     owed + ask.most.as_nanos().max(share).clamp(0, rest)
 }
 
@@ -445,8 +459,9 @@ mod tests {
         };
         for (owed, least, most, left, nodes, granted) in [
             // A share of what is left, or more where a call needs more.
+            (0, 10, 10, 1_600, 1, 400),
             (0, 10, 10, 800, 1, 100),
-            (0, 10, 10, 2_400, 3, 100),
+            (0, 10, 10, 600, 3, 25),
             (0, 10, 300, 800, 1, 300),
             (0, 10, 900, 800, 1, 800),
             // Near the end, just what is needed.
@@ -461,7 +476,8 @@ mod tests {
             (0, 1, 1, -20, 1, 0),
             (5, 0, 0, -20, 1, 0),
         ] {
-            assert_eq!(grant(&ask(owed, least, most), left, nodes), granted, "{left}");
+            let share = lease_share(left, Money::from_nanos(1_600), nodes);
+            assert_eq!(grant(&ask(owed, least, most), left, share), granted, "{left}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kernel::{Money, Timestamp};
-use store::{SpendAccount, SpendAsk, SpendStanding};
+use store::{SpendAccount, SpendAsk, SpendStanding, lease_share};
 
 use super::experience::Expected;
 
@@ -16,10 +16,10 @@ pub(super) struct Weather {
     /// What is leased still holds: others do not take it for left behind.
     pub(super) leases_hold: bool,
     /// How many nodes there were when the bank last answered.
-    pub(super) nodes: i64,
+    pub(super) nodes: u32,
     /// The part of an amount, in hundredths, that all nodes together may spend of an account that
-    /// the bank was never asked about.
-    pub(super) unknown_percent: i64,
+    /// they have no lease of, while the bank does not answer.
+    pub(super) share_percent: u32,
 }
 
 /// How the account stood when the bank last said so.
@@ -118,26 +118,31 @@ impl Account {
         self.leased.saturating_sub(self.held()).max(0)
     }
 
+    /// What is kept of a lease that nobody uses, for calls that come while the bank does not answer:
+    /// little, since nobody else may spend it.
+    pub(super) fn reserve(&self, weather: Weather) -> i64 {
+        self.known.map_or(0, |known| known.left.max(0) / (64 * i64::from(weather.nodes.max(1))))
+    }
+
     /// What may be reserved now. Less than nothing where calls cost more than was thought.
     pub(super) fn free(&self, weather: Weather) -> i64 {
         if self.gone {
             return i64::MAX;
         }
-        let leased = if weather.leases_hold { self.leased } else { 0 };
-        let lent = if weather.away { self.share(weather) } else { 0 };
-        leased.saturating_add(lent).saturating_sub(self.held())
+        self.allowance(weather).saturating_sub(self.held())
     }
 
-    /// What this node may spend beyond its lease while the bank does not answer.
-    pub(super) fn share(&self, weather: Weather) -> i64 {
-        let nodes = weather.nodes.max(1);
-        match self.known {
-            Some(known) => known.left.max(0) / nodes,
-            None => {
-                let part = i128::from(self.amount) * i128::from(weather.unknown_percent) / 100;
-                i64::try_from(part).unwrap_or(i64::MAX) / nodes
-            }
+    /// What this node may spend without asking: what it has leased. While the bank does not answer,
+    /// a share of an account that it has no lease of.
+    pub(super) fn allowance(&self, weather: Weather) -> i64 {
+        let leased = if weather.leases_hold { self.leased } else { 0 };
+        if !weather.away || (weather.leases_hold && self.known.is_some()) {
+            return leased;
         }
+        let part = i128::from(self.amount) * i128::from(weather.share_percent) / 100;
+        let left = self.known.map_or(self.amount, |known| known.left.max(0));
+        let share = i64::try_from(part).unwrap_or(i64::MAX).min(left);
+        leased.max(share / i64::from(weather.nodes.max(1)))
     }
 
     /// What a call may take that is expected to cost so much.
@@ -210,7 +215,7 @@ impl Account {
         }
         let free = self.leased.saturating_sub(self.held());
         let Some(known) = self.known else { return free < 0 };
-        let share = known.left / (8 * weather.nodes.max(1));
+        let share = lease_share(known.left, Money::from_nanos(self.amount), weather.nodes);
         (free < 0 && known.left > 0) || (free < self.level / 2 && share > free)
     }
 

@@ -13,7 +13,7 @@ use store::{LEASE_LASTS, SpendAccount, SpendAsk, SpendDrawn, SpendRenewed, Spent
 
 use super::account::{Account, Taking, Weather};
 use super::budgets::Want;
-use super::experience::{Expected, Experience};
+use super::experience::{Expected, Experience, Kind};
 use super::reached::BudgetReached;
 use crate::Subject;
 
@@ -41,7 +41,7 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) enum Taken {
     /// Everything is reserved.
-    Parts(Vec<Part>),
+    Parts(Vec<Part>, Kind),
     /// The bank is asked; this is the number of its answer.
     Ask(u64),
     /// Nothing is reserved.
@@ -64,7 +64,7 @@ pub(super) struct Accounts {
     away: bool,
     nodes: u32,
     renewed_at: Timestamp,
-    unknown_percent: u32,
+    share_percent: u32,
     /// Counts the changes of leases that the bank did not make.
     changes: u64,
     healed_at: Timestamp,
@@ -74,7 +74,7 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    pub(super) fn new(most: usize, unknown_percent: u32, now: Timestamp) -> Self {
+    pub(super) fn new(most: usize, share_percent: u32, now: Timestamp) -> Self {
         Self {
             accounts: HashMap::new(),
             most,
@@ -86,7 +86,7 @@ impl Accounts {
             away: false,
             nodes: 1,
             renewed_at: now,
-            unknown_percent,
+            share_percent,
             changes: 0,
             healed_at: now,
             earlier_carried: false,
@@ -98,8 +98,8 @@ impl Accounts {
         Weather {
             away: self.away,
             leases_hold: now.since(self.renewed_at) < LEASE_LASTS.saturating_sub(MARGIN),
-            nodes: i64::from(self.nodes),
-            unknown_percent: i64::from(self.unknown_percent),
+            nodes: self.nodes,
+            share_percent: self.share_percent,
         }
     }
 
@@ -122,7 +122,8 @@ impl Accounts {
         last: bool,
         now: Timestamp,
     ) -> Taken {
-        let expected = estimate.map(|estimate| self.experience.expect(subject.model, estimate));
+        let kind = self.experience.kind(subject);
+        let expected = estimate.map(|estimate| self.experience.expect(kind, estimate));
         let weather = self.weather(now);
         let mut parts = Vec::with_capacity(wants.len());
         let mut asks = Vec::new();
@@ -167,7 +168,7 @@ impl Accounts {
                 self.ask_for(part.slot, None, weather);
             }
         }
-        Taken::Parts(parts)
+        Taken::Parts(parts, kind)
     }
 
     /// The call is over.
@@ -182,8 +183,8 @@ impl Accounts {
         }
     }
 
-    pub(super) fn learn(&mut self, model: &str, estimate: Money, cost: Money) {
-        self.experience.learn(model, estimate, cost);
+    pub(super) fn learn(&mut self, kind: Kind, estimate: Money, cost: Money) {
+        self.experience.learn(kind, estimate, cost);
     }
 
     /// What calls cost is in the ledger now.
@@ -284,12 +285,13 @@ impl Accounts {
 
     /// Gives back what is idle, and forgets what is over.
     pub(super) fn sweep(&mut self, now: Timestamp) {
+        let weather = self.weather(now);
         let returns = &mut self.returns;
         self.accounts.retain(|_, account| {
             let over = account.ends <= now;
             if over || now.since(account.used_at) >= IDLE {
-                let idle = account.idle_lease();
-                give_back(account, idle, returns);
+                let kept = if over { 0 } else { account.reserve(weather) };
+                give_back(account, account.idle_lease() - kept, returns);
             }
             !(over && account.at_rest())
         });

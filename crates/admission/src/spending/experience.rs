@@ -1,9 +1,12 @@
-//! What calls of each model cost in comparison with what was thought before: an estimate that was
-//! too small is not believed twice.
+//! What each project's calls of each model cost in comparison with what was thought before: an
+//! estimate that was too small is not believed twice. What others do counts for nobody.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 
 use kernel::Money;
+
+use crate::Subject;
 
 /// No call is thought to cost more than this many times its estimate.
 const WORST: i64 = 20;
@@ -14,28 +17,39 @@ const ONE: i64 = 1_000;
 /// How fast a bad ratio is forgotten: with every call that is no worse, by this part of it.
 const FORGOTTEN: i64 = 64;
 
-/// Models that are remembered. Names are those of aliases, so there are hardly ever as many.
-const MOST_MODELS: usize = 10_000;
+/// Kinds of calls that are remembered: some two megabytes.
+const MOST_KINDS: usize = 65_536;
+
+/// Calls of one project and one model alias.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Kind(u64);
 
 /// What a call may cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Expected {
     /// What it will hardly cost less than.
     pub(super) least: i64,
-    /// What it will hardly cost more than. The same as `least` for a model that is known.
+    /// What it will hardly cost more than. The same as `least` for a kind that is known.
     pub(super) most: i64,
 }
 
-/// The largest ratios of cost to estimate lately, by model alias.
+/// The largest ratios of cost to estimate lately.
 #[derive(Debug, Default)]
-pub(super) struct Experience(HashMap<String, i64>);
+pub(super) struct Experience {
+    ratios: HashMap<Kind, i64>,
+    keys: RandomState,
+}
 
 impl Experience {
+    pub(super) fn kind(&self, subject: &Subject<'_>) -> Kind {
+        Kind(self.keys.hash_one((subject.project.as_str(), subject.model)))
+    }
+
     /// What a call with this estimate may cost.
-    pub(super) fn expect(&self, model: &str, estimate: Money) -> Expected {
+    pub(super) fn expect(&self, kind: Kind, estimate: Money) -> Expected {
         // A call that may cost something must find something left.
         let estimate = estimate.as_nanos().max(1);
-        match self.0.get(model) {
+        match self.ratios.get(&kind) {
             Some(ratio) => {
                 let cost = times(estimate, *ratio);
                 Expected { least: cost, most: cost }
@@ -45,21 +59,21 @@ impl Experience {
     }
 
     /// A call is over. One that cost nothing tells nothing: it may have failed.
-    pub(super) fn learn(&mut self, model: &str, estimate: Money, cost: Money) {
+    pub(super) fn learn(&mut self, kind: Kind, estimate: Money, cost: Money) {
         if cost <= Money::ZERO {
             return;
         }
         let ratio = i128::from(cost.as_nanos()) * i128::from(ONE);
         let ratio = ratio / i128::from(estimate.as_nanos().max(1));
         let ratio = i64::try_from(ratio).unwrap_or(i64::MAX).clamp(ONE, WORST * ONE);
-        if let Some(known) = self.0.get_mut(model) {
+        if let Some(known) = self.ratios.get_mut(&kind) {
             *known = ratio.max(*known - (*known - ONE) / FORGOTTEN);
             return;
         }
-        if self.0.len() >= MOST_MODELS {
-            self.0.clear();
+        if self.ratios.len() >= MOST_KINDS {
+            self.ratios.clear();
         }
-        self.0.insert(model.to_owned(), ratio);
+        self.ratios.insert(kind, ratio);
     }
 }
 
@@ -74,7 +88,7 @@ mod tests {
     use super::*;
 
     fn expect(experience: &Experience, estimate: i64) -> (i64, i64) {
-        let expected = experience.expect("m", Money::from_nanos(estimate));
+        let expected = experience.expect(Kind(1), Money::from_nanos(estimate));
         (expected.least, expected.most)
     }
 
@@ -84,18 +98,18 @@ mod tests {
         assert_eq!(expect(&experience, 10), (10, 200));
         assert_eq!(expect(&experience, 0), (1, 20));
         assert_eq!(expect(&experience, i64::MAX), (i64::MAX, i64::MAX));
-        experience.learn("m", Money::from_nanos(10), Money::ZERO);
+        experience.learn(Kind(1), Money::from_nanos(10), Money::ZERO);
         assert_eq!(expect(&experience, 10), (10, 200));
-        experience.learn("m", Money::from_nanos(10), Money::from_nanos(3));
+        experience.learn(Kind(1), Money::from_nanos(10), Money::from_nanos(3));
         assert_eq!(expect(&experience, 10), (10, 10));
-        assert_eq!(experience.expect("other", Money::from_nanos(10)).most, 200);
+        assert_eq!(experience.expect(Kind(2), Money::from_nanos(10)).most, 200);
     }
 
     #[test]
     fn the_largest_ratio_counts_and_is_forgotten_slowly() {
         let mut experience = Experience::default();
         let mut learn = |cost| {
-            experience.learn("m", Money::from_nanos(1_000), Money::from_nanos(cost));
+            experience.learn(Kind(1), Money::from_nanos(1_000), Money::from_nanos(cost));
             expect(&experience, 1_000).0
         };
         assert_eq!(learn(5_000), 5_000);

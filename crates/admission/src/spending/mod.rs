@@ -5,7 +5,7 @@
 //! these leases without asking anybody. What is spent and what is leased is together never more than
 //! the budget. A call waits for the bank only where this node's lease does not hold enough, which is
 //! seldom: leases are made larger before they run out. While the bank does not answer, each node
-//! spends what it has leased and its share of what was left, and not more.
+//! spends what it has leased, and not more.
 
 mod account;
 mod accounts;
@@ -43,17 +43,23 @@ const ATTEMPTS: u32 = 5;
 /// How a node spends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpendingConfig {
-    /// How long the bank may take for an answer. A slow answer should not be taken for none: then
-    /// this node would spend its share beside what others draw.
+    /// How long the bank may take for an answer before this node goes on by itself.
     pub patience: Duration,
     /// The part of a budget, in hundredths, that all nodes together may spend while the bank does
-    /// not answer, of an account that they never asked it about.
+    /// not answer, of an account that they have no lease of.
     pub share_when_lost_percent: u32,
+    /// Whether calls are refused that a hard budget holds and that have no price; else they pass,
+    /// and count nothing.
+    pub refuse_unpriced: bool,
 }
 
 impl Default for SpendingConfig {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(1), share_when_lost_percent: 10 }
+        Self {
+            patience: Duration::from_secs(1),
+            share_when_lost_percent: 10,
+            refuse_unpriced: false,
+        }
     }
 }
 
@@ -66,6 +72,7 @@ struct Parts {
     bank: Arc<dyn Bank>,
     clock: SharedClock,
     patience: Duration,
+    refuse_unpriced: bool,
     accounts: Mutex<Accounts>,
     /// There is something to do with the bank.
     wake: Notify,
@@ -89,6 +96,7 @@ impl Spending {
             bank,
             clock,
             patience: config.patience,
+            refuse_unpriced: config.refuse_unpriced,
             accounts: Mutex::new(accounts),
             wake: Notify::new(),
             answered: watch::Sender::default(),
@@ -106,7 +114,8 @@ impl Spending {
     /// whose day or month it is; a call without an `estimate` has no price, and no budget holds it.
     ///
     /// # Errors
-    /// [`Refusal::BudgetReached`], of several budgets the one with the longest wait.
+    /// [`Refusal::BudgetReached`], of several budgets the one with the longest wait;
+    /// [`Refusal::Unpriced`] where such calls do not pass.
     pub async fn reserve(
         &self,
         budgets: &Budgets,
@@ -118,11 +127,14 @@ impl Spending {
         if wants.is_empty() {
             return Ok(Reservation::none());
         }
+        if estimate.is_none() && self.0.refuse_unpriced {
+            return Err(Refusal::Unpriced { model: subject.model.to_owned() });
+        }
         let mut attempts = 1;
         loop {
             match self.take(&wants, subject, estimate, attempts >= ATTEMPTS) {
-                Taken::Parts(parts) => {
-                    return Ok(Reservation::new(self.clone(), parts, subject.model, estimate));
+                Taken::Parts(parts, kind) => {
+                    return Ok(Reservation::new(self.clone(), parts, kind, estimate));
                 }
                 Taken::Refused(reached) => return Err(Refusal::BudgetReached(reached)),
                 Taken::Ask(number) if self.answered(number).await => attempts += 1,

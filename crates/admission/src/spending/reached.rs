@@ -87,7 +87,7 @@ impl BudgetReached {
             None => account.under_way,
         };
         let shortfall = match weather.away {
-            true => Shortfall::Share(Money::from_nanos(account.share(weather))),
+            true => Shortfall::Share(Money::from_nanos(account.allowance(weather))),
             false => Shortfall::Budget,
         };
         let mut reached = Self::of(want, subject, shortfall);
@@ -151,7 +151,7 @@ fn why(shortfall: Shortfall) -> String {
     match shortfall {
         Shortfall::Budget => String::new(),
         Shortfall::Share(share) => format!(
-            "The database does not answer, so this node may spend no more than its share of {}. ",
+            "The database does not answer, so this node may spend no more than the {} that it holds. ",
             dollars(share)
         ),
         Shortfall::Room => "This node counts as many accounts as it has room for. ".to_owned(),
@@ -205,8 +205,8 @@ mod tests {
             user.to_string(),
             "Budget reached for the end user named by the request on model gpt: of $1.00 for this \
              day, $0.9876 is spent and $0.01 reserved by calls under way; this call may cost \
-             $0.005. The database does not answer, so this node may spend no more than its share \
-             of $0.10. The day ends at 1970-01-02T00:00:00Z. Wait for the next one, or have the \
+             $0.005. The database does not answer, so this node may spend no more than the $0.10 \
+             that it holds. The day ends at 1970-01-02T00:00:00Z. Wait for the next one, or have the \
              budget raised."
         );
         let never = reached(LimitScope::Organization, Some("org-1"), 2_000_000_000).to_string();

@@ -4,6 +4,7 @@ use kernel::Money;
 
 use super::Spending;
 use super::accounts::Part;
+use super::experience::Kind;
 
 /// What one call has reserved of all its budgets. Dropped unsettled, it gives everything back.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub struct Reservation {
 struct Held {
     spending: Spending,
     parts: Vec<Part>,
-    model: String,
+    kind: Kind,
     estimate: Option<Money>,
 }
 
@@ -28,10 +29,10 @@ impl Reservation {
     pub(super) fn new(
         spending: Spending,
         parts: Vec<Part>,
-        model: &str,
+        kind: Kind,
         estimate: Option<Money>,
     ) -> Self {
-        Self { held: Some(Held { spending, parts, model: model.to_owned(), estimate }) }
+        Self { held: Some(Held { spending, parts, kind, estimate }) }
     }
 
     /// Puts what the call cost in place of what was reserved; `None`: it has no price, and counts
@@ -46,13 +47,13 @@ impl Reservation {
 
 impl Held {
     fn settle(self, cost: Option<Money>) {
-        let Self { spending, parts, model, estimate } = self;
+        let Self { spending, parts, kind, estimate } = self;
         let now = spending.now();
         let cost = cost.unwrap_or(Money::ZERO);
         spending.with(|accounts| {
             accounts.settle(&parts, cost, now);
             if let Some(estimate) = estimate {
-                accounts.learn(&model, estimate, cost);
+                accounts.learn(kind, estimate, cost);
             }
         });
     }

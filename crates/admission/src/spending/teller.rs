@@ -41,7 +41,7 @@ impl Spending {
             };
             while let Err(error) = self.turn(renew).await {
                 if !self.0.answered.borrow().away {
-                    tracing::warn!(%error, "the database does not answer: this node spends its share of each budget and no more");
+                    tracing::warn!(%error, "the database does not answer: this node spends what it has leased of each budget, and no more");
                 }
                 self.with(|accounts| accounts.bank_is_away());
                 self.0.answered.send_modify(|answered| answered.away = true);

@@ -196,7 +196,7 @@ async fn a_killed_nodes_lease_stays_until_its_next_start_or_ten_minutes() {
 }
 
 #[tokio::test]
-async fn with_the_bank_away_each_node_has_its_share_and_no_more() {
+async fn with_the_bank_away_each_node_has_its_lease_and_no_more() {
     let world = World::new().await;
     let nodes = [world.node("a"), world.node("b"), world.node("c")];
     let budget = world.budget(LimitScope::Organization, 900_000).await;
@@ -228,7 +228,7 @@ async fn with_the_bank_away_each_node_has_its_share_and_no_more() {
                 }
             }
         }
-        assert!(own > 200_000, "it goes on: {own}");
+        assert!(own > 3_000, "it goes on: {own}");
         spent += own;
     }
     assert!(spent <= 900_000, "{spent}");
@@ -252,6 +252,51 @@ async fn with_the_bank_away_each_node_has_its_share_and_no_more() {
     }
     assert!(spent <= 900_000, "{spent}");
     assert_eq!(world.spent(&budget).await, spent);
+}
+
+#[tokio::test]
+async fn one_node_that_is_cut_off_overruns_nothing() {
+    let world = World::new().await;
+    let [cut_off, well] = [world.node("a"), world.node("b")];
+    let budget = world.budget(LimitScope::Organization, 90_000).await;
+    let (caller, budgets) = (Caller::new(), Budgets::new([budget]));
+    let mut spent = 0;
+    for node in [&cut_off, &well] {
+        assert!(caller.call(node, &world, &budgets, (100, 100)).await);
+        spent += 100;
+    }
+    world.minute(&[&cut_off, &well]).await;
+    cut_off.bank.off.store(true, Ordering::SeqCst);
+    let mut own = 0;
+    while let Ok(mut reserved) = caller.reserve(&cut_off, &world, &budgets, 100).await {
+        reserved.settle(Some(Money::from_nanos(100)));
+        own += 100;
+    }
+    assert!(own > 0, "it goes on");
+    while caller.call(&well, &world, &budgets, (100, 100)).await {
+        spent += 100;
+    }
+    assert!(spent > own, "nobody waits for the other: {spent}");
+    assert!(own + spent <= 90_000, "{own} and {spent}");
+}
+
+#[tokio::test]
+async fn an_idle_node_keeps_a_little_for_a_bank_that_goes_away() {
+    let world = World::new().await;
+    let [idle, busy] = [world.node("a"), world.node("b")];
+    let budget = world.budget(LimitScope::Organization, 64_000).await;
+    let (caller, budgets) = (Caller::new(), Budgets::new([budget]));
+    assert!(caller.call(&idle, &world, &budgets, (100, 100)).await);
+    for _ in 0..3 {
+        world.minute(&[&idle, &busy]).await;
+    }
+    let mut spent = 100;
+    while caller.call(&busy, &world, &budgets, (100, 100)).await {
+        spent += 100;
+    }
+    assert!(spent > 62_500, "little lies idle: {spent}");
+    idle.bank.off.store(true, Ordering::SeqCst);
+    assert!(caller.reserve(&idle, &world, &budgets, 100).await.is_ok());
 }
 
 #[tokio::test]
