@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use admission::{Estimate, Limiter, RateLimitHeaders, Spending, Subject};
 use kernel::catalog::Fallback;
-use kernel::{CallRecord, Money, Operation, Outcome, Timestamp, Usage};
+use kernel::{CallRecord, Money, Operation, Outcome, ServiceTier, Timestamp, Usage};
 use wire::envelope::Envelope;
 
 use crate::identify::Identified;
@@ -66,11 +66,12 @@ pub(crate) async fn admit(
     let permit = gate.limiter.admit(&snapshot.rules, &subject, estimate).await?;
     let limits = permit.headers();
     let budgets = &snapshot.budgets;
+    let asked = tier::granted(snapshot, &caller.project, &envelope);
     let price = match budgets.is_empty() {
         true => None,
         false => {
             let needs = needs(&envelope, inbound.operation, CAREFUL_OUTPUT);
-            dearest(&alias, snapshot, inbound.operation, &needs, inbound.arrived)
+            dearest(&alias, snapshot, inbound.operation, asked, &needs, inbound.arrived)
         }
     };
     let reservation = gate.spending.reserve(budgets, &subject, inbound.arrived, price).await?;
@@ -116,7 +117,7 @@ pub(crate) async fn admit(
 
 /// What a call may use: its input by its length, and as much output as may come.
 fn needs(envelope: &Envelope, operation: Operation, usual: u64) -> Usage {
-    let output = envelope.max_output_tokens.unwrap_or(usual).saturating_mul(envelope.n);
+    let output = envelope.max_output_tokens.unwrap_or(usual).saturating_mul(envelope.choices);
     Usage {
         input: envelope.input_bytes / BYTES_PER_TOKEN,
         output: if operation.streams() { output } else { 0 },
@@ -124,20 +125,24 @@ fn needs(envelope: &Envelope, operation: Operation, usual: u64) -> Usage {
     }
 }
 
-/// What that costs at the dearest target that may be asked; `None` where none has a price.
+/// What that costs at the dearest target that may be asked, at list price or in the tier that is
+/// asked for; `None` where none has a price.
 fn dearest(
     alias: &Alias,
     snapshot: &Snapshot,
     operation: Operation,
+    asked: Option<ServiceTier>,
     needs: &Usage,
     at: Timestamp,
 ) -> Option<Money> {
     let resolve = |fallback: &Fallback| snapshot.routes.resolve(&fallback.model, operation).ok();
     let fallbacks = alias.fallbacks.iter().filter_map(resolve).map(|alias| &**alias);
     let targets = iter::once(alias).chain(fallbacks).flat_map(|alias| &alias.targets);
-    let costs = targets.filter_map(|target| {
+    let costs = targets.flat_map(|target| {
         let vendor = if target.vendor_endpoint { &*target.provider_kind } else { "" };
-        snapshot.prices.cost(&target.provider_name, vendor, &target.model, None, needs, at)
+        let (provider, model) = (&*target.provider_name, &*target.model);
+        let cost = move |tier| snapshot.prices.cost(provider, vendor, model, tier, needs, at);
+        [cost(None), asked.and_then(|tier| cost(Some(tier.as_str())))]
     });
-    costs.max()
+    costs.flatten().max()
 }

@@ -161,9 +161,10 @@ impl Refusal {
             Self::Admission(refusal @ admission::Refusal::LimitReached(_)) => {
                 ("rate_limit_error", Some(refusal.code()))
             }
-            Self::Admission(refusal @ admission::Refusal::BudgetReached(_)) => {
-                (refusal.code(), Some(refusal.code()))
-            }
+            Self::Admission(
+                refusal @ (admission::Refusal::BudgetReached(_)
+                | admission::Refusal::Unpriced { .. }),
+            ) => (refusal.code(), Some(refusal.code())),
             Self::Admission(refusal) => (INVALID, Some(refusal.code())),
             Self::IdempotencyInProgress => (INVALID, Some("idempotency_key_in_progress")),
             Self::IdempotencyMismatch => (INVALID, Some("idempotency_key_reused")),
@@ -177,7 +178,10 @@ impl Refusal {
             self,
             Self::ModelNotFound { .. }
                 | Self::OperationUnsupported { .. }
-                | Self::Admission(admission::Refusal::ModelNotAllowed { .. })
+                | Self::Admission(
+                    admission::Refusal::ModelNotAllowed { .. }
+                        | admission::Refusal::Unpriced { .. }
+                )
         );
         ErrorBody {
             message: match self {

@@ -63,22 +63,29 @@ pub struct BudgetsConfig {
     /// Milliseconds that the database may take for a lease.
     pub patience_ms: u64,
     /// Percent of a budget that all nodes together may spend while the database does not answer, of
-    /// an account that they never asked it about.
+    /// an account that they have no lease of.
     pub share_when_lost_percent: u32,
+    /// Whether calls without a price are refused where a hard budget holds them.
+    pub refuse_unpriced: bool,
 }
 
 impl Default for BudgetsConfig {
     fn default() -> Self {
-        let SpendingConfig { patience, share_when_lost_percent } = SpendingConfig::default();
+        let SpendingConfig { patience, share_when_lost_percent, refuse_unpriced } =
+            SpendingConfig::default();
         let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        Self { patience_ms, share_when_lost_percent }
+        Self { patience_ms, share_when_lost_percent, refuse_unpriced }
     }
 }
 
 impl From<BudgetsConfig> for SpendingConfig {
     fn from(config: BudgetsConfig) -> Self {
-        let BudgetsConfig { patience_ms, share_when_lost_percent } = config;
-        Self { patience: Duration::from_millis(patience_ms), share_when_lost_percent }
+        let BudgetsConfig { patience_ms, share_when_lost_percent, refuse_unpriced } = config;
+        Self {
+            patience: Duration::from_millis(patience_ms),
+            share_when_lost_percent,
+            refuse_unpriced,
+        }
     }
 }
 
@@ -357,9 +364,8 @@ fn reply(admitted: Admitted, answered: Answered, ticket: Option<Ticket>) -> Repl
     let body = match answer.body {
         AnswerBody::Whole { document: body, usage } => {
             receipt.first_byte();
-            // Where nobody asks for a tier, the answer need not be read for it.
-            let asked = inbound.batch.is_some() || envelope.service_tier.is_some();
-            let tier = if asked { tier::answered_in(&body) } else { None };
+            // A provider may have a tier of its own for all calls of an account.
+            let tier = tier::answered_in(&body);
             let output = match usage {
                 Some(_) => OutputText::default(),
                 None => meter::output_text(format, &body),

@@ -1,13 +1,15 @@
-//! Service tiers: what nobody waits for is asked for where it costs half.
+//! Service tiers: what nobody waits for is asked for where it costs half, and what is more urgent
+//! than others, or dearer, only where an administrator has granted it.
 //!
 //! OpenAI prices its tier `flex` as it prices its Batch API. The lines of a batch go there when the
 //! price table knows what that costs; what a line did cost is told by its answer's tier.
 
 use bytes::Bytes;
 use kernel::{Operation, ProjectId, ServiceTier, Timestamp};
+use memchr::memmem;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use wire::envelope::Envelope;
+use wire::envelope::{Envelope, replace_tier};
 
 use crate::Inbound;
 use crate::admit::Admitted;
@@ -22,14 +24,26 @@ pub(crate) fn of(
     envelope: &Envelope,
     inbound: &Inbound,
 ) -> ServiceTier {
-    if inbound.batch.is_some() {
-        return ServiceTier::Flex;
+    match inbound.batch {
+        Some(_) => ServiceTier::Flex,
+        None => snapshot.tier(project, asked(envelope)),
     }
-    let asked = envelope.service_tier.as_deref().and_then(|asked| {
-        // What else there is (`auto`, and what only the provider knows) asks for nothing here.
-        ServiceTier::ALL.into_iter().find(|tier| tier.as_str() == asked)
-    });
-    snapshot.tier(project, asked)
+}
+
+/// The tier that a call gets which asks for one.
+pub(crate) fn granted(
+    snapshot: &Snapshot,
+    project: &ProjectId,
+    envelope: &Envelope,
+) -> Option<ServiceTier> {
+    asked(envelope).map(|asked| snapshot.tier(project, Some(asked)))
+}
+
+/// The tier that a call asks for. What else there is (`auto`, and what only the provider knows) asks
+/// for nothing here.
+fn asked(envelope: &Envelope) -> Option<ServiceTier> {
+    let asked = envelope.service_tier.as_deref()?;
+    ServiceTier::ALL.into_iter().find(|tier| tier.as_str() == asked)
 }
 
 const FLEX: &str = "flex";
@@ -46,18 +60,25 @@ fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>,
     Deserialize::deserialize(value).map(Some)
 }
 
-/// The body as this target is asked: in the tier at half price, where there is one and the client
-/// has not chosen a tier itself.
+/// The body as this target is asked: in the tier that the project may have, if the client asks for
+/// another; in the one at half price, where nobody waits, there is one, and the client has not chosen
+/// one itself.
 pub(crate) fn ask(
     admitted: &Admitted,
     target: &Target,
     operation: Operation,
     body: Bytes,
 ) -> Bytes {
-    let inbound = &admitted.inbound;
+    let (inbound, identified) = (&admitted.inbound, &admitted.identified);
+    let asked = asked(&admitted.envelope);
+    let granted = granted(&identified.snapshot, &identified.caller.project, &admitted.envelope);
+    let body = match granted {
+        Some(tier) if granted != asked => replace_tier(&body, tier.as_str()).unwrap_or(body),
+        _ => body,
+    };
     let vendor = if target.vendor_endpoint { &*target.provider_kind } else { "" };
     let place = (&*target.provider_name, vendor, &*target.model);
-    let prices = &admitted.identified.snapshot.prices;
+    let prices = &identified.snapshot.prices;
     if inbound.batch.is_none() || !is_cheaper(prices, place, operation, inbound.arrived) {
         return body;
     }
@@ -89,6 +110,8 @@ fn flexible(body: &[u8]) -> Option<Bytes> {
 
 /// The tier that a whole answer says it was given in.
 pub(crate) fn answered_in(body: &[u8]) -> Option<String> {
+    // Most answers of others than OpenAI name none, and need not be read.
+    memmem::find(body, b"\"service_tier\"")?;
     let said: Said<'_> = serde_json::from_slice(body).ok()?;
     serde_json::from_str(said.service_tier?.get()).ok()
 }

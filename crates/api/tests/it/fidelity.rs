@@ -91,3 +91,26 @@ async fn every_answer_has_its_id_and_time() {
     app.ask("GET", "/nowhere", "", Value::Null).await.is_error(404);
     app.ask("PUT", "/v1/models", "", Value::Null).await.is_error(405);
 }
+
+#[tokio::test]
+async fn a_tier_that_was_not_granted_does_not_reach_the_provider() {
+    let app = TestApp::start().await;
+    let post_asking = async |tier: &str| {
+        let body = format!(
+            r#"{{ "service_tier":"{tier}","model" : "ok","messages":[{{"role":"user","content":"a"}}]}}"#
+        );
+        assert_eq!(post(&app, body, None).await.status, 200);
+        let sent: Value = serde_json::from_str(app.upstream.bodies().last().unwrap()).unwrap();
+        sent["service_tier"].clone()
+    };
+    assert_eq!(post_asking("priority").await, "default");
+    // What only the provider knows is between it and the client.
+    for tier in ["flex", "auto", "scale"] {
+        assert_eq!(post_asking(tier).await, tier);
+    }
+    let path = format!("/projects/{}/service_tiers", app.home.project);
+    let all = json!({"default_tier": "default", "tiers": ["priority", "default"]});
+    app.admin("POST", &path, all).await;
+    assert_eq!(post_asking("priority").await, "priority");
+    assert_eq!(post_asking("flex").await, "default");
+}

@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 /// Between two looks at the disk.
 const LOOK: Duration = Duration::from_secs(2);
+/// Free bytes that a full disk has again when it is full no more, before any record tells.
+const SOME_ROOM: u64 = 64 * 1024;
 
 /// How the journal treats a disk that fills up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -119,7 +121,9 @@ impl Disk {
             let disk = Arc::clone(&self);
             let looked = tokio::task::spawn_blocking(move || room(&disk.folder)).await;
             match looked.map_err(io::Error::other).flatten() {
-                Ok((free, _)) if self.state() != DiskState::Full => self.found(free),
+                Ok((free, _)) if self.state() != DiskState::Full || free >= SOME_ROOM => {
+                    self.found(free);
+                }
                 Ok((free, _)) => self.free.store(free, Ordering::Relaxed),
                 Err(error) => tracing::warn!(%error, "the journal's disk cannot be looked at"),
             }

@@ -315,14 +315,17 @@ impl Writer {
         Next::Records(std::mem::take(&mut fresh.records), end)
     }
 
-    /// Begins the next segment if all is carried up to `carried`, so that this one can be let go of.
-    /// Returns from where on there is something to carry.
+    /// Begins the next segment if all is carried up to `carried`, so that this one can be let go of:
+    /// also by us, since a deleted file that is open keeps its room. Returns from where on there is
+    /// something to carry.
     fn leave_behind(&mut self, folder: &Path, carried: Position) -> Position {
         // Where there is no room even for an empty file, it stays.
-        match carried == self.at && carried.offset > 0 && self.turn_over(folder).is_ok() {
-            true => self.at,
-            false => carried,
+        if carried != self.at || carried.offset == 0 || self.turn_over(folder).is_err() {
+            return carried;
         }
+        self.turned.clear();
+        self.unsynced = false;
+        self.at
     }
 
     /// Begins the next segment. The mover deletes the old one once it is carried.

@@ -431,6 +431,7 @@ mod tests {
         let end = writer.at;
         let next = writer.leave_behind(folder.path(), end);
         assert_eq!(next, Position { segment: end.segment + 1, offset: 0 });
+        assert!(writer.turned.is_empty(), "who keeps it open keeps its room");
         assert_eq!(writer.leave_behind(folder.path(), next), next, "it is empty");
     }
 }

@@ -118,6 +118,16 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// How many prompts it has, if it is what [`Field::prompt`] checks.
+    pub(crate) fn prompts(self) -> u64 {
+        let texts = self.1.and_then(|raw| items(self.0, raw).ok()).unwrap_or_default();
+        match texts.first() {
+            Some(first) if kind(first.get()) != "an integer" => texts.len() as u64,
+            // One text, or one text's token ids.
+            _ => 1,
+        }
+    }
+
     /// A string, or an array, not empty, of strings or objects; its length in bytes.
     pub(crate) fn moderated(self) -> Result<u64, ErrorBody> {
         self.list(|at, item| match kind(item.get()) {

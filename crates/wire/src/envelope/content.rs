@@ -10,7 +10,7 @@ use crate::span::Object;
 /// What a message costs beyond its text: its role and its borders, about four tokens.
 const BYTES_PER_MESSAGE: u64 = 16;
 
-/// The most that a part which is no text counts, an image or a file: about a thousand tokens.
+/// What a part counts that is no text, an image or a file: about a thousand tokens.
 const BYTES_PER_PART: usize = 4_000;
 
 /// Checks `messages`; their length in bytes of text.
@@ -118,9 +118,12 @@ fn part_bytes(part: &RawValue) -> usize {
     struct Part<'a> {
         #[serde(borrow)]
         text: Option<&'a RawValue>,
+        #[serde(borrow)]
+        refusal: Option<&'a RawValue>,
     }
     match serde_json::from_str(part.get()) {
-        Ok(Part { text: Some(text) }) => text.get().len(),
-        _ => part.get().len().min(BYTES_PER_PART),
+        Ok(Part { text: Some(text), .. } | Part { refusal: Some(text), .. }) => text.get().len(),
+        // However short it is: it may be an address.
+        _ => BYTES_PER_PART,
     }
 }

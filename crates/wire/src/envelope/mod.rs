@@ -14,11 +14,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kernel::Operation;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::error::ErrorBody;
-use crate::span::present;
+use crate::span::{present, span};
 use check::Field;
 pub use check::{kind_of, missing, wrong_type};
 use splice::{Splice, Target};
@@ -50,8 +51,9 @@ pub struct Envelope {
     pub max_output_tokens: Option<u64>,
     /// The `service_tier` that is asked for, whatever it means to the provider.
     pub service_tier: Option<String>,
-    /// How many choices are asked for.
-    pub n: u64,
+    /// How many texts are to be written: `n` choices of each prompt, or `best_of`, of which those
+    /// that are not sent cost as much.
+    pub choices: u64,
     /// How long the input is, roughly, in bytes of text: an image counts as much as the tokens
     /// that it costs, not as its base64. For estimates before the call.
     pub input_bytes: u64,
@@ -89,7 +91,7 @@ impl Envelope {
             prompt_cache_key: prompt_cache_key.filter(|key| !key.is_empty()),
             max_output_tokens: fields.longest_output(operation)?,
             service_tier,
-            n: Field("n", fields.n).integer(1..=128)?.unwrap_or(1),
+            choices: fields.choices(operation)?,
             input_bytes,
             splice,
         })
@@ -114,6 +116,25 @@ pub fn rewrite(body: &Bytes, model: &str, ask_usage: bool) -> Result<Bytes, Erro
     Ok(splice.apply(body, model, ask_usage && stream))
 }
 
+/// Asks for another service tier where a body asks for one.
+///
+/// # Errors
+/// When the body is no JSON object.
+pub fn replace_tier(body: &Bytes, tier: &str) -> Result<Bytes, ErrorBody> {
+    let asked: AskedTier<'_> = read(body)?;
+    let Some(asked) = asked.service_tier else { return Ok(body.clone()) };
+    let at = span(body, asked);
+    let kept = |from: usize, to: usize| body.get(from..to).unwrap_or_default();
+    let tier = Value::from(tier).to_string();
+    Ok([kept(0, at.start), tier.as_bytes(), kept(at.end, body.len())].concat().into())
+}
+
+#[derive(Deserialize)]
+struct AskedTier<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    service_tier: Option<&'a RawValue>,
+}
+
 /// The fields that are read. Each may come once: where two readers could take different ones of a
 /// repeated field, a call could be admitted for one model and answered by another.
 #[derive(Deserialize)]
@@ -132,6 +153,8 @@ struct Fields<'a> {
     stream: Option<&'a RawValue>,
     #[serde(borrow)]
     n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    best_of: Option<&'a RawValue>,
     #[serde(borrow)]
     temperature: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -184,6 +207,15 @@ impl Fields<'_> {
         let tools = Field("tools", self.tools).array()?;
         let format = Field("response_format", self.response_format).object()?;
         Ok(tools + format)
+    }
+
+    fn choices(&self, operation: Operation) -> Result<u64, ErrorBody> {
+        let n = Field("n", self.n).integer(1..=128)?.unwrap_or(1);
+        if operation != Operation::Completions {
+            return Ok(n);
+        }
+        let best_of = Field("best_of", self.best_of).integer(1..=128)?.unwrap_or(1);
+        Ok(n.max(best_of).saturating_mul(Field("prompt", self.prompt).prompts()))
     }
 
     fn longest_output(&self, operation: Operation) -> Result<Option<u64>, ErrorBody> {

@@ -23,12 +23,12 @@ fn the_envelope_says_what_the_gateway_needs() {
     assert!(envelope.stream && envelope.include_usage);
     assert_eq!(envelope.end_user.as_deref(), Some("s"));
     assert_eq!(envelope.prompt_cache_key.as_deref(), Some("k"));
-    assert_eq!((envelope.max_output_tokens, envelope.n), (Some(5), 3));
+    assert_eq!((envelope.max_output_tokens, envelope.choices), (Some(5), 3));
 
     let plain = chat(r#","user":"u","max_tokens":9"#).expect("valid");
     assert!(!plain.stream && !plain.include_usage);
     assert_eq!(plain.end_user.as_deref(), Some("u"));
-    assert_eq!((plain.max_output_tokens, plain.n), (Some(9), 1));
+    assert_eq!((plain.max_output_tokens, plain.choices), (Some(9), 1));
 }
 
 #[test]
@@ -244,4 +244,49 @@ fn both_ways_to_rewrite_agree() {
             assert_eq!(envelope.for_upstream(&body, "up", ask), rewritten);
         }
     }
+}
+
+#[test]
+fn every_prompt_and_every_choice_is_written() {
+    let choices = |operation, fields: &str| {
+        parse_text(operation, &format!(r#"{{"model":"m",{fields}}}"#)).expect("valid").choices
+    };
+    for (fields, expected) in [
+        (r#""prompt":"a""#, 1),
+        (r#""prompt":[1,2,3]"#, 1),
+        (r#""prompt":["a","b"]"#, 2),
+        (r#""prompt":[[1,2],[3]],"n":3"#, 6),
+        (r#""prompt":["a"],"n":2,"best_of":5"#, 5),
+        (r#""n":2"#, 2),
+    ] {
+        assert_eq!(choices(Completions, fields), expected, "{fields}");
+    }
+    let chat = r#""messages":[{"role":"user","content":"a"}],"n":4,"best_of":9"#;
+    assert_eq!(choices(ChatCompletions, chat), 4);
+}
+
+#[test]
+fn an_address_of_an_image_counts_as_an_image() {
+    let part = |part: &str| {
+        let messages = format!(r#"[{{"role":"user","content":[{part}]}}]"#);
+        let body = format!(r#"{{"model":"m","messages":{messages}}}"#);
+        parse_text(ChatCompletions, &body).expect("valid").input_bytes
+    };
+    let image = part(r#"{"type":"image_url","image_url":{"url":"a:"}}"#);
+    assert!(image > 3_000, "{image}");
+    assert!(part(r#"{"type":"refusal","refusal":"no"}"#) < 100);
+}
+
+#[test]
+fn another_tier_is_asked_for_in_place() {
+    let replaced = |body: &str| {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        replace_tier(&body, "default").map(|body| String::from_utf8(body.to_vec()).expect("text"))
+    };
+    let asked = r#"{"a": 1, "service_tier" : "priority","z":"priority"}"#;
+    let changed = r#"{"a": 1, "service_tier" : "default","z":"priority"}"#;
+    assert_eq!(replaced(asked).expect("an object"), changed);
+    let silent = r#"{"model":"m"}"#;
+    assert_eq!(replaced(silent).expect("an object"), silent);
+    assert!(replaced("[]").is_err());
 }
