@@ -1,12 +1,16 @@
 //! Reads request bodies: bounded in bytes and time, and decompressed within the same bound.
 
-use std::io::Read;
+use std::io::{self, Read, Write};
+use std::num::NonZero;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use gateway::room::{NoRoom, Room, Rooms};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
+use tokio::sync::Semaphore;
 
 use crate::App;
 
@@ -102,26 +106,50 @@ pub async fn read_held(app: &App, headers: &HeaderMap, body: Body) -> Result<Hel
     let raw = tokio::time::timeout(app.body_timeout, gather(body, announced, limit, rooms))
         .await
         .map_err(|_| too_slow)??;
-    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(raw) };
-    let encoding = encoding.to_str().unwrap_or_default().to_owned();
-    let Held { bytes, mut room } = raw;
-    let packed = bytes.len();
-    let bytes = decompress(encoding, bytes, limit).await?;
-    room.join(rooms.take(bytes.len().saturating_sub(packed)).await?);
+    match headers.get(header::CONTENT_ENCODING).and_then(|encoding| encoding.to_str().ok()) {
+        Some(encoding) => unpack(encoding, raw, limit, rooms).await,
+        None => Ok(raw),
+    }
+}
+
+/// Decompresses a small body at once, and a large one beside the workers, whose other calls would
+/// wait for it. That one is measured first: it takes no memory before there is room for it.
+async fn unpack(
+    encoding: &str,
+    packed: Held,
+    limit: usize,
+    rooms: &Rooms,
+) -> Result<Held, BodyError> {
+    let encoding = encoding.trim().to_ascii_lowercase();
+    if matches!(encoding.as_str(), "" | "identity") {
+        return Ok(packed);
+    }
+    let Held { bytes: raw, mut room } = packed;
+    let at_once = decode(&encoding, &raw, limit.min(AT_ONCE), 0);
+    let bytes = match at_once {
+        Err(BodyError::TooLarge { .. }) if limit > AT_ONCE => {
+            let (name, body) = (encoding.clone(), raw.clone());
+            let size = elsewhere(move || measure(&name, &body, limit)).await?;
+            room.join(rooms.take(size.saturating_sub(raw.len())).await?);
+            return Ok(Held {
+                bytes: elsewhere(move || decode(&encoding, &raw, limit, size)).await?,
+                room,
+            });
+        }
+        done => done?,
+    };
+    room.join(rooms.take(bytes.len().saturating_sub(raw.len())).await?);
     Ok(Held { bytes, room })
 }
 
-/// Decompresses a small body at once and a large one beside the workers, whose other calls would
-/// wait for it.
-async fn decompress(encoding: String, raw: Bytes, limit: usize) -> Result<Bytes, BodyError> {
-    match decode(&encoding, raw.clone(), limit.min(AT_ONCE)) {
-        // It is larger than what is done at once; how large it is shows there.
-        Err(BodyError::TooLarge { .. }) if limit > AT_ONCE => {
-            let elsewhere = tokio::task::spawn_blocking(move || decode(&encoding, raw, limit));
-            elsewhere.await.unwrap_or(Err(BodyError::Broken))
-        }
-        done => done,
-    }
+/// As many bodies are decompressed at once as there are cores: each has a window of megabytes.
+async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BodyError> + Send + 'static,
+) -> Result<T, BodyError> {
+    static TURNS: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(available_parallelism().map_or(2, NonZero::get)));
+    let Ok(_turn) = TURNS.acquire().await else { return Err(BodyError::Broken) };
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(BodyError::Broken))
 }
 
 /// What the head alone shows need not be sent at all; else the length that it announces.
@@ -176,35 +204,56 @@ async fn gather(
     Ok(Held { bytes: first.unwrap_or_else(|| joined.freeze()), room })
 }
 
-fn decode(encoding: &str, raw: Bytes, limit: usize) -> Result<Bytes, BodyError> {
-    let encoding = encoding.trim().to_ascii_lowercase();
-    match encoding.as_str() {
-        "" | "identity" => Ok(raw),
-        "gzip" | "x-gzip" => drain(flate2::read::MultiGzDecoder::new(&*raw), "gzip", limit),
-        "deflate" => drain(flate2::read::ZlibDecoder::new(&*raw), "deflate", limit),
-        "br" => drain(brotli_decompressor::Decompressor::new(&*raw, 4096), "br", limit),
+/// Decompresses; `size` is how much room is made at the beginning.
+fn decode(encoding: &str, raw: &[u8], limit: usize, size: usize) -> Result<Bytes, BodyError> {
+    let mut out = Vec::with_capacity(size);
+    unpacked(encoding, raw, limit, &mut out)?;
+    Ok(out.into())
+}
+
+/// How large it is when it is decompressed.
+fn measure(encoding: &str, raw: &[u8], limit: usize) -> Result<usize, BodyError> {
+    unpacked(encoding, raw, limit, &mut io::sink())
+}
+
+/// Decompresses into `out`, but never more than the bound: a small body that grows without end is
+/// refused.
+fn unpacked(
+    encoding: &str,
+    raw: &[u8],
+    limit: usize,
+    out: &mut impl Write,
+) -> Result<usize, BodyError> {
+    match encoding {
+        "gzip" | "x-gzip" => drain(flate2::read::MultiGzDecoder::new(raw), "gzip", limit, out),
+        "deflate" => drain(flate2::read::ZlibDecoder::new(raw), "deflate", limit, out),
+        "br" => drain(brotli_decompressor::Decompressor::new(raw, 4096), "br", limit, out),
         "zstd" => {
             let not_encoded = |_| BodyError::NotEncoded { encoding: "zstd" };
-            let decoder = ruzstd::decoding::StreamingDecoder::new(&*raw).map_err(not_encoded)?;
-            drain(decoder, "zstd", limit)
+            let decoder = ruzstd::decoding::StreamingDecoder::new(raw).map_err(not_encoded)?;
+            drain(decoder, "zstd", limit, out)
         }
         _ => Err(BodyError::UnknownEncoding { encoding: encoding.chars().take(50).collect() }),
     }
 }
 
-/// Decompresses, but never more than the bound: a small body that grows without end is refused.
-fn drain(decoder: impl Read, encoding: &'static str, limit: usize) -> Result<Bytes, BodyError> {
-    let mut out = Vec::new();
+fn drain(
+    decoder: impl Read,
+    encoding: &'static str,
+    limit: usize,
+    out: &mut impl Write,
+) -> Result<usize, BodyError> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    decoder.take(most).read_to_end(&mut out).map_err(|_| BodyError::NotEncoded { encoding })?;
-    if out.len() > limit { Err(BodyError::TooLarge { limit }) } else { Ok(out.into()) }
+    let size = io::copy(&mut decoder.take(most), out);
+    let size = size.map_err(|_| BodyError::NotEncoded { encoding })?;
+    usize::try_from(size).ok().filter(|size| *size <= limit).ok_or(BodyError::TooLarge { limit })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures_util::FutureExt as _;
-    use std::io::Write as _;
+    use std::time::Duration;
 
     fn gzip(data: &[u8]) -> Bytes {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -212,37 +261,64 @@ mod tests {
         encoder.finish().unwrap().into()
     }
 
+    fn held(rooms: &Rooms, bytes: Bytes) -> Held {
+        Held { room: rooms.take(bytes.len()).now_or_never().unwrap().unwrap(), bytes }
+    }
+
     #[test]
     fn a_compressed_body_is_read() {
-        assert_eq!(decode("gzip", gzip(b"{}"), 10).unwrap(), "{}");
-        assert_eq!(decode("identity", "{}".into(), 10).unwrap(), "{}");
+        assert_eq!(decode("gzip", &gzip(b"{}"), 10, 0).unwrap(), "{}");
+        assert_eq!(measure("gzip", &gzip(b"{}"), 10).unwrap(), 2);
     }
 
     #[tokio::test]
     async fn only_a_small_body_is_decompressed_at_once() {
-        let small = decompress("gzip".into(), gzip(b"{}"), AT_ONCE * 2);
-        assert!(small.now_or_never().is_some());
+        let rooms = Rooms::new(AT_ONCE * 4, Duration::ZERO);
+        let plain =
+            unpack("identity", held(&rooms, "{}".into()), 10, &rooms).now_or_never().unwrap();
+        assert_eq!(plain.unwrap().bytes, "{}");
+        let small = unpack(" GZIP ", held(&rooms, gzip(b"{}")), AT_ONCE * 2, &rooms);
+        assert_eq!(small.now_or_never().unwrap().unwrap().bytes, "{}");
         let data = vec![b'x'; AT_ONCE + 2];
-        let large = || decompress("gzip".into(), gzip(&data), data.len());
-        assert!(large().now_or_never().is_none(), "another thread does it");
-        assert_eq!(large().await.unwrap(), data);
-        let refused = decompress("gzip".into(), gzip(&data), AT_ONCE + 1).await.unwrap_err();
+        let large = |limit| unpack("gzip", held(&rooms, gzip(&data)), limit, &rooms);
+        assert!(large(data.len()).now_or_never().is_none(), "another thread does it");
+        let whole = large(data.len()).await.unwrap();
+        assert_eq!(whole.bytes, data);
+        assert!(rooms.taken() > AT_ONCE as u64 / 2, "it has room: {}", rooms.taken());
+        let refused = large(AT_ONCE + 1).await.err().unwrap();
         assert!(matches!(refused, BodyError::TooLarge { limit } if limit == AT_ONCE + 1));
+        drop(whole);
+        assert_eq!(rooms.taken(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_grows_waits_for_room_before_it_does() {
+        let data = vec![b'x'; AT_ONCE * 2];
+        let rooms = Rooms::new(AT_ONCE, Duration::ZERO);
+        let other = rooms.take(AT_ONCE / 2).await.unwrap();
+        let refused = unpack("gzip", held(&rooms, gzip(&data)), data.len(), &rooms).await;
+        assert!(matches!(refused, Err(BodyError::NoRoom(_))));
+        drop(other);
     }
 
     #[test]
     fn a_bomb_is_refused_at_the_bound() {
         let bomb = gzip(&vec![0; 10_000_000]);
         assert!(bomb.len() < 20_000);
-        assert!(matches!(decode("gzip", bomb, 1_000), Err(BodyError::TooLarge { limit: 1_000 })));
+        for refused in [
+            decode("gzip", &bomb, 1_000, 0).map(|bytes| bytes.len()),
+            measure("gzip", &bomb, 1_000),
+        ] {
+            assert!(matches!(refused, Err(BodyError::TooLarge { limit: 1_000 })));
+        }
     }
 
     #[test]
     fn what_is_not_compressed_says_so() {
         for encoding in ["gzip", "deflate", "br", "zstd"] {
-            let error = decode(encoding, "plain text, at some length".into(), 1_000).unwrap_err();
+            let error = measure(encoding, b"plain text, at some length", 1_000).unwrap_err();
             assert_eq!(error.status(), 400, "{encoding}");
         }
-        assert_eq!(decode("lzma", "x".into(), 10).unwrap_err().status(), 415);
+        assert_eq!(measure("lzma", b"x", 10).unwrap_err().status(), 415);
     }
 }

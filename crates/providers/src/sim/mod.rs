@@ -23,9 +23,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use kernel::catalog::{ProviderSpec, Timeouts};
+use kernel::catalog::{FailureClass, ProviderSpec, Timeouts};
 use kernel::id::time_ordered;
 use kernel::{Operation, SharedClock, SharedRng};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::rack::Deps;
@@ -38,13 +39,20 @@ use directive::Directives;
 use request::Wrong;
 use script::Reply;
 
-/// The scripted model.
-#[derive(Debug)]
+/// Requests of so many bytes hold nobody up.
+const AT_ONCE: usize = 256 * 1024;
+
+/// Larger ones that are read at once.
+const LARGE_AT_ONCE: usize = 2;
+
+/// The scripted model. Clones are the same.
+#[derive(Clone, Debug)]
 pub struct Sim {
     timeouts: Timeouts,
     clock: SharedClock,
     rng: SharedRng,
-    attempts: Attempts,
+    attempts: Arc<Attempts>,
+    large: Arc<Semaphore>,
 }
 
 /// The entry in the rack.
@@ -58,16 +66,34 @@ const CREATED: i64 = 1_767_225_600;
 impl Sim {
     /// A sim that keeps the provider's time-outs. Only ids and times come from `rng` and `clock`.
     pub fn new(spec: &ProviderSpec, clock: SharedClock, rng: SharedRng) -> Self {
-        Self { timeouts: spec.timeouts, clock, rng, attempts: Attempts::default() }
+        Self {
+            timeouts: spec.timeouts,
+            clock,
+            rng,
+            attempts: Arc::default(),
+            large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+        }
     }
 
     async fn answer(&self, call: Outbound) -> Result<Answer, Failure> {
         let limits =
             Limits { timeouts: self.timeouts, end: Instant::now().checked_add(call.deadline) };
-        let (directives, content) = self.prepare(&call)?;
-        let fails =
-            directives.fail.as_ref().is_some_and(|fail| self.attempts.fails(&call.id, fail));
+        let id = call.id.clone();
+        let (directives, content) = match call.body.len() {
+            ..=AT_ONCE => self.prepare(&call)?,
+            _ => self.prepare_large(call).await?,
+        };
+        let fails = directives.fail.as_ref().is_some_and(|fail| self.attempts.fails(&id, fail));
         conduct::give(content, &directives, limits, fails).await
+    }
+
+    /// Beside the workers, whose other calls would wait for it.
+    async fn prepare_large(&self, call: Outbound) -> Result<(Directives, Content), Failure> {
+        let gone = || Failure::silent(FailureClass::ServerError, "kijun-sim broke off");
+        let _turn = self.large.acquire().await.map_err(|_| gone())?;
+        let sim = self.clone();
+        let prepared = tokio::task::spawn_blocking(move || sim.prepare(&call)).await;
+        Ok(prepared.map_err(|_| gone())??)
     }
 
     fn prepare(&self, call: &Outbound) -> Result<(Directives, Content), Wrong> {
@@ -151,7 +177,7 @@ mod tests {
     use crate::AnswerBody;
     use http::HeaderMap;
     use http_body_util::BodyExt;
-    use kernel::catalog::{FailureClass, Source};
+    use kernel::catalog::Source;
     use kernel::{Clock, Rng, Timestamp};
     use serde_json::{Value, json};
     use std::sync::Arc;
@@ -258,6 +284,16 @@ mod tests {
         let failure = sim().call(call).await.err().unwrap();
         assert_eq!(failure.class, FailureClass::InvalidRequest);
         assert_eq!(failure.said.unwrap().status, 400);
+    }
+
+    #[tokio::test]
+    async fn a_large_request_holds_up_no_worker() {
+        let sim = sim();
+        let content = "x".repeat(AT_ONCE);
+        let body = json!({"messages": [{"role": "user", "content": content}]});
+        let call = || sim.call(outbound(Operation::ChatCompletions, &body));
+        assert!(call().now_or_never().is_none(), "another thread does it");
+        assert!(text(call().await.unwrap()).await.contains("kijun-sim"));
     }
 
     #[tokio::test]
