@@ -1,7 +1,7 @@
 //! Carries settled calls from the journal to the database, in order, in batches.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -297,9 +297,10 @@ impl Batch {
     }
 }
 
-/// When each key was last used.
+/// When each key was last used. In one order, so that nodes which write the same ones do not wait in
+/// a circle.
 fn last_uses(records: &[CallRecord]) -> Vec<(ApiKeyId, Timestamp)> {
-    let mut uses: HashMap<&ApiKeyId, Timestamp> = HashMap::new();
+    let mut uses: BTreeMap<&ApiKeyId, Timestamp> = BTreeMap::new();
     for record in records {
         let last = uses.entry(&record.api_key).or_default();
         *last = (*last).max(record.started_at);
