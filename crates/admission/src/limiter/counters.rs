@@ -52,7 +52,7 @@ impl<C: Count> Counters<C> {
 
     /// Keeps a counter, and makes room for it where there is none.
     pub(super) fn put(&mut self, key: u64, counter: C, now: Timestamp) {
-        if self.counters.len() >= MAX_COUNTERS && !self.counters.contains_key(&key) {
+        if !self.counters.contains_key(&key) {
             self.make_room(now);
         }
         self.counters.insert(key, counter);
@@ -60,7 +60,7 @@ impl<C: Count> Counters<C> {
 
     /// The counter of this key, made where there is none.
     pub(super) fn entry(&mut self, key: u64, now: Timestamp, make: impl FnOnce() -> C) -> &mut C {
-        if self.counters.len() >= MAX_COUNTERS && !self.counters.contains_key(&key) {
+        if !self.counters.contains_key(&key) {
             self.make_room(now);
         }
         self.counters.entry(key).or_insert_with(make)
@@ -71,10 +71,30 @@ impl<C: Count> Counters<C> {
         self.counters.retain(|key, counter| keep(*key, counter));
     }
 
+    /// Makes room for one counter more. Before the table grows, idle counters go, so that its size
+    /// is that of those in use, however many came and went.
+    fn make_room(&mut self, now: Timestamp) {
+        if self.counters.len() >= MAX_COUNTERS {
+            return self.forget_many(now);
+        }
+        if self.counters.len() < self.counters.capacity() {
+            return;
+        }
+        self.forget_idle(now);
+        // Where few were idle it grows all the same: they are not to be looked for every time.
+        if self.counters.len() > self.counters.capacity() / 2 {
+            self.counters.reserve(self.counters.len());
+        }
+    }
+
+    fn forget_idle(&mut self, now: Timestamp) {
+        self.counters.retain(|_, counter| counter.idle_in(now) != Some(Duration::ZERO));
+    }
+
     /// Forgets the idle counters and, while these are too few, an eighth of all: those that would
     /// be idle soonest. Calls under way are never forgotten.
-    fn make_room(&mut self, now: Timestamp) {
-        self.counters.retain(|_, counter| counter.idle_in(now) != Some(Duration::ZERO));
+    fn forget_many(&mut self, now: Timestamp) {
+        self.forget_idle(now);
         let wanted = MAX_COUNTERS - MAX_COUNTERS / 8;
         let excess = self.counters.len().saturating_sub(wanted);
         let mut idle_in: Vec<Duration> =
@@ -165,6 +185,19 @@ mod tests {
         }
         assert_eq!(held(&counters, heavy, &requests, now).used(), 10);
         assert_eq!(held(&counters, running, &calls, now).used(), 1);
+    }
+
+    #[test]
+    fn those_who_came_and_went_hold_no_memory() {
+        let requests = limit(LimitMeasure::RequestsPerMinute, 10);
+        let mut counters = Counters::default();
+        // One a second, each idle again six seconds later.
+        for user in 0..10_000_u64 {
+            let now = Timestamp::from_secs(i64::try_from(user).unwrap());
+            let once = held(&counters, key(user), &requests, now).take(1);
+            counters.put(key(user), once, now);
+            assert!(counters.counters.capacity() < 64, "{}", counters.counters.capacity());
+        }
     }
 
     #[test]
