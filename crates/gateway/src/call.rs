@@ -171,8 +171,7 @@ impl Plan {
             if self.targets.is_none() {
                 let ordered = self.alias.order(wish, now, &*caller.rng);
                 if ordered.is_empty() {
-                    // Nobody was even asked: as good as overloaded.
-                    self.queue_fallbacks(FailureClass::Overloaded);
+                    self.queue_fallbacks_of_unwell();
                 }
                 self.targets = Some(ordered.into());
             }
@@ -198,7 +197,7 @@ impl Plan {
         if let Some(targets) = &mut self.targets {
             targets.pop_front();
             if targets.is_empty() {
-                self.queue_fallbacks(FailureClass::Overloaded);
+                self.queue_fallbacks_of_unwell();
             }
         }
     }
@@ -228,6 +227,12 @@ impl Plan {
         let pause = caller.retry.backoff(next_attempt, failure.class, retry_after, &*caller.rng)?;
         self.targets.get_or_insert_default().push_back(Arc::clone(target));
         Some(pause)
+    }
+
+    /// Nobody was even asked: what made the targets rest was asked for before.
+    fn queue_fallbacks_of_unwell(&mut self) {
+        let alias = Arc::clone(&self.alias);
+        self.fallbacks.extend(alias.fallbacks_of_unwell().map(str::to_owned));
     }
 
     fn queue_fallbacks(&mut self, class: FailureClass) {

@@ -128,6 +128,15 @@ impl Alias {
         scored.into_iter().map(|(_, _, target)| target).collect()
     }
 
+    /// The aliases to try when every target is full, or rests after failures.
+    pub fn fallbacks_of_unwell(&self) -> impl Iterator<Item = &str> {
+        let is_for = |fallback: &&Fallback| {
+            let on = fallback.on.as_slice();
+            on.is_empty() || on.iter().any(|class| class.counts_against_target())
+        };
+        self.fallbacks.iter().filter(is_for).map(|fallback| fallback.model.as_str())
+    }
+
     /// The aliases to try after a failure of this class.
     pub fn fallbacks(&self, class: FailureClass) -> impl Iterator<Item = &str> {
         self.fallbacks

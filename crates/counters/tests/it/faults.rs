@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use admission::SharedState;
 use kernel::limit::LimitMeasure::{ConcurrentCalls, RequestsPerMinute, TokensPerMinute};
+use kernel::limit::{Limit, LimitScope};
 use tokio::time::{Instant, sleep};
 
 use crate::bench::{LIVES, Server, open, sharing, store_in_memory};
@@ -152,6 +153,22 @@ async fn a_place_that_is_too_slow_holds_no_call_up_for_longer_than_patience() {
     connections[0].set(Line::Up(MILLI));
     nodes[0].until(answers).await;
     drop(nodes[0].admit(0).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_somebody_else_is_no_refusal() {
+    let each = Limit { scope: LimitScope::User, ..limit(RequestsPerMinute, 600) };
+    let (nodes, connections) = fleet(&[each]).await;
+    // Ada's answer never comes; Bob's does, in the moment in which her patience is over.
+    connections[0].set(Line::Mute);
+    let ada = nodes[0].admit_for("ada", 0);
+    let bob = async {
+        sleep(30 * MILLI).await;
+        connections[0].set(Line::Up(20 * MILLI));
+        nodes[0].admit_for("bob", 0).await
+    };
+    let (ada, bob) = tokio::join!(ada, bob);
+    assert!(ada.is_ok() && bob.is_ok(), "{ada:?}, {bob:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,13 +75,18 @@ impl Node {
     }
 
     pub(crate) async fn admit(&self, tokens: u64) -> Result<Permit, Refusal> {
+        self.admit_for("ada", tokens).await
+    }
+
+    /// A call of this end user.
+    pub(crate) async fn admit_for(&self, user: &str, tokens: u64) -> Result<Permit, Refusal> {
         let (organization, project) = (OrganizationId::from("org-1"), ProjectId::from("proj_1"));
         let key = ApiKeyId::from("key_1");
         let subject = Subject {
             organization: &organization,
             project: &project,
             key: &key,
-            end_user: Some("ada"),
+            end_user: Some(user),
             model: "gpt",
         };
         self.limiter.admit(&self.rules, &subject, Estimate { tokens }).await

@@ -131,6 +131,18 @@ async fn a_target_that_keeps_failing_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_fallback_for_errors_answers_while_the_target_rests_after_them() {
+    let mut model = alias("m", &[("a", 1)], &["other"]);
+    model.fallbacks[0].on = vec![FailureClass::ServerError];
+    let app = TestGateway::new(vec![model, alias("other", &[("b", 1)], &[])]).await;
+    for _ in 0..20 {
+        let _ = app.chat("m", "sim: fail 500").await;
+    }
+    assert!(app.chat("m", "Hello").await.is_ok());
+    assert_eq!(app.records().await.pop().unwrap().upstream_model, "b");
+}
+
+#[tokio::test]
 async fn a_provider_that_never_answers_times_out() {
     let app = TestGateway::new(vec![alias("m", &[("a", 1)], &[])]).await;
     let Err(refusal) = app.chat("m", "sim: hang").await else { panic!("an answer") };

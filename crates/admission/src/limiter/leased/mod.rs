@@ -75,15 +75,18 @@ impl Leased {
             let mut answered = pin!(book.answered.notified());
             answered.as_mut().enable();
             let last = ends.is_some_and(|ends| ends <= Instant::now());
+            if last {
+                // Another's answer may have come in the very moment.
+                self.overdue(&book, claims);
+            }
             match self.look(&book, claims, subject, &mut waiting, last) {
                 Look::Over(result) => return result,
                 Look::Short(questions) => book.launch(questions),
             }
             let patience = self.link.sharing.config.patience;
             let ends = *ends.get_or_insert_with(|| Instant::now() + patience);
-            if timeout_at(ends, answered).await.is_err() {
-                self.overdue(&book, claims);
-            }
+            // In time or not, the next look tells.
+            let _ = timeout_at(ends, answered).await;
         }
     }
 
