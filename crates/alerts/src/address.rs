@@ -49,11 +49,13 @@ fn plain(address: IpAddr) -> IpAddr {
 
 /// Link-local addresses, metadata services, and what is no address of one machine.
 fn is_of_this_machine_alone(address: IpAddr) -> bool {
-    /// Metadata services that are not link-local: Amazon's by IPv6, Alibaba's, Azure's.
-    const METADATA: [IpAddr; 3] = [
+    /// Metadata services that are not link-local: Amazon's by IPv6, Alibaba's, Azure's,
+    /// Oracle's.
+    const METADATA: [IpAddr; 4] = [
         IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
         IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
         IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+        IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     ];
     let odd = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0,
@@ -97,6 +99,7 @@ mod tests {
             "169.254.170.2",
             "100.100.100.200",
             "168.63.129.16",
+            "192.0.0.192",
             "fd00:ec2::254",
             "fe80::1",
             "::ffff:169.254.169.254",

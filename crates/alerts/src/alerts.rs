@@ -93,7 +93,7 @@ impl Alerts {
     ) -> Result<(), StoreError> {
         let notices = self.notices(event, organization, channels).await?;
         if self.store().alert_fire(firing, notices).await? {
-            tracing::warn!(kind = event.kind, %organization, "{}", event.subject);
+            tracing::warn!(kind = event.kind, %organization, "{}", event.log);
         }
         Ok(())
     }

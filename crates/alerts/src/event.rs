@@ -28,8 +28,10 @@ pub const WEBHOOK_TEST: &str = "kijun.webhook.test";
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) kind: &'static str,
-    /// In a line.
+    /// In a line, for those who are told.
     pub(crate) subject: String,
+    /// In a line, for the log: without the name of any end user.
+    pub(crate) log: String,
     /// For people: what, how much, and what to do.
     pub(crate) text: String,
     /// For programs.
@@ -120,6 +122,7 @@ mod tests {
         Event {
             kind: WEBHOOK_TEST,
             subject: "A test".into(),
+            log: "A test".into(),
             text: "This is a test.".into(),
             data: json!({ "n": 1 }),
         }

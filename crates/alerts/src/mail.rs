@@ -1,10 +1,12 @@
 //! Mail by SMTP: one for each recipient, so that a wrong address holds nobody else up.
 
+use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use kernel::Timestamp;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
 use store::Notice;
@@ -24,7 +26,7 @@ pub(crate) struct Mailer {
 /// Why a mail was not sent.
 pub(crate) struct MailError {
     pub(crate) reason: String,
-    /// Whether the server would say the same another time.
+    /// Whether the server would refuse this mail another time, too.
     pub(crate) for_good: bool,
 }
 
@@ -61,18 +63,24 @@ impl Mailer {
         let message = self
             .message(notice, address, now)
             .map_err(|reason| MailError { reason, for_good: true })?;
-        let sent = timeout(PATIENCE, self.transport.send(message)).await;
-        match sent {
-            Ok(Ok(_)) => Ok(()),
-            Err(_) => {
-                let reason = format!("the mail server took longer than {} s", PATIENCE.as_secs());
-                Err(MailError { reason, for_good: false })
-            }
-            Ok(Err(error)) => Err(MailError {
-                for_good: error.is_permanent(),
-                reason: format!("the mail server did not take it: {}", explain(&error, address)),
-            }),
-        }
+        timeout(PATIENCE, self.hand_over(message, address)).await.unwrap_or_else(|_| {
+            let reason = format!("the mail server took longer than {} s", PATIENCE.as_secs());
+            Err(MailError { reason, for_good: false })
+        })
+    }
+
+    async fn hand_over(&self, message: Message, address: &str) -> Result<(), MailError> {
+        let Err(error) = self.transport.send(message).await else { return Ok(()) };
+        Err(MailError {
+            for_good: error.is_permanent() && !is_about_us(&error) && self.is_let_in().await,
+            reason: format!("the mail server did not take it: {}", explain(&error, address)),
+        })
+    }
+
+    /// Whether the server speaks with us at all. One that does not would refuse every mail, until
+    /// somebody mends that.
+    async fn is_let_in(&self) -> bool {
+        matches!(self.transport.test_connection().await, Ok(true))
     }
 
     fn message(&self, notice: &Notice, address: &str, now: Timestamp) -> Result<Message, String> {
@@ -96,6 +104,14 @@ impl Mailer {
             .body(notice.notice.body.clone())
             .map_err(|error| format!("the mail could not be written: {error}"))
     }
+}
+
+/// Whether what the server refuses is us, and not the mail or its recipient: the password (RFC 4954),
+/// or the sender (RFC 3463).
+fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+    let is_login = error.status().is_some_and(|code| code.category == Category::Unspecified3);
+    let words = error.source().map(ToString::to_string).unwrap_or_default();
+    is_login || ["5.1.7", "5.1.8"].iter().any(|code| words.starts_with(code))
 }
 
 /// What the server said, without the address that it may repeat.

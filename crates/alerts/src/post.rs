@@ -2,7 +2,7 @@
 //! address that was checked.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,6 +174,12 @@ impl Target {
             authority: authority.as_str().to_owned(),
             path: path.parse().map_err(|_| wrong("has a path that cannot be sent"))?,
         })
+    }
+
+    /// Whether its host is an address that may not be posted to. Where a name leads is known only
+    /// when something is posted.
+    pub(crate) fn is_out_of(&self, reach: Reach) -> bool {
+        self.host.parse::<IpAddr>().is_ok_and(|address| !reach.allows(address))
     }
 }
 

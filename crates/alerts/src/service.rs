@@ -170,6 +170,7 @@ impl Watched<'_> {
         };
         Event {
             kind,
+            log: subject.clone(),
             subject,
             text: format!(
                 "Promised: {promise} % of {tier} calls of organisation {organization} \

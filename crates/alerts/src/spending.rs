@@ -1,10 +1,10 @@
 //! Watching over spending: spend alerts over a month of UTC, and the shares of budgets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use kernel::{Budget, Money, OrganizationId, Period, ProjectId, Scope, Timestamp, Zone};
+use kernel::{Budget, BudgetId, Money, OrganizationId, Period, ProjectId, Scope, Timestamp, Zone};
 use serde_json::json;
 use store::{
     BudgetRow, BudgetStanding, Firing, NotificationChannel, SpendAlert, StoreError, UsageQuery,
@@ -13,7 +13,7 @@ use store::{
 use crate::Alerts;
 use crate::event::{BUDGET_REACHED, Event, SPEND_ALERT_TRIGGERED, dollars};
 
-/// For so long after its end a month is still looked at: its last records may come late.
+/// For so long after its end a day or a month is still looked at: its last records may come late.
 const LATE: Duration = Duration::from_secs(86_400);
 /// Days of the longest month.
 const MOST_DAYS: u32 = 31;
@@ -84,9 +84,11 @@ impl Alerts {
             Some(project) => format!("Project {project}"),
             None => format!("Organisation {}", alert.organization),
         };
+        let subject = format!("{whose} has spent {} this month", dollars(cost));
         let event = Event {
             kind: SPEND_ALERT_TRIGGERED,
-            subject: format!("{whose} has spent {} this month", dollars(cost)),
+            log: subject.clone(),
+            subject,
             text: format!(
                 "{whose} has spent {spent} in the month from {start} to {end}. You asked to be told \
                  at {threshold}.\n\nCalls go on. To stop them at an amount, set a hard budget.\n\n\
@@ -132,12 +134,25 @@ impl Alerts {
     ) -> Result<(), StoreError> {
         let scope = Scope::organization(organization);
         let hears = !self.listeners(&scope.organization, BUDGET_REACHED).await?.is_empty();
-        let watched = |row: &&BudgetRow| hears || !row.alerts.is_empty();
-        let ids: Vec<_> = rows.iter().filter(watched).map(|row| row.budget.id.clone()).collect();
-        for standing in self.store().budget_standing(&scope, &ids).await? {
-            let row = rows.iter().find(|row| row.budget.id == standing.account.budget);
-            if let Some(row) = row {
-                self.watch_budget(row, &standing).await?;
+        let rows: Vec<_> = rows.iter().filter(|row| hears || !row.alerts.is_empty()).collect();
+        let now = self.now();
+        let late = Timestamp::from_micros(now.as_micros() - micros(LATE));
+        let of_an_ended_period = |row: &&&BudgetRow| {
+            let Budget { period, zone, .. } = &row.budget;
+            late < period.around(now, zone).start
+        };
+        let id = |row: &&BudgetRow| row.budget.id.clone();
+        let ended: Vec<BudgetId> = rows.iter().filter(of_an_ended_period).map(id).collect();
+        let all: Vec<BudgetId> = rows.iter().map(id).collect();
+        let mut accounts: HashMap<BudgetId, Vec<BudgetStanding>> = HashMap::new();
+        for (ids, at) in [(ended, late), (all, now)] {
+            for standing in self.store().budget_standing_at(&scope, &ids, at).await? {
+                accounts.entry(standing.account.budget.clone()).or_default().push(standing);
+            }
+        }
+        for row in rows {
+            if let Some(accounts) = accounts.get(&row.budget.id) {
+                self.watch_budget(row, accounts).await?;
             }
         }
         Ok(())
@@ -146,29 +161,42 @@ impl Alerts {
     async fn watch_budget(
         &self,
         row: &BudgetRow,
-        standing: &BudgetStanding,
+        accounts: &[BudgetStanding],
     ) -> Result<(), StoreError> {
-        let reached = reached(row, standing);
-        if reached.is_empty() {
-            return Ok(());
-        }
-        let start = standing.period.start;
-        let told = self.store().alert_fired(row.budget.id.as_str(), start).await?;
-        for (percent, channels) in reached {
-            // With another amount the same share is another sum.
-            let amount = standing.amount.as_nanos();
-            let firing = Firing {
-                source: row.budget.id.to_string(),
-                subject: format!("{percent} {amount} {}", standing.account.subject),
-                period_start: start,
-            };
-            if !told.contains(&firing) {
-                let event = budget_event(&row.budget, standing, percent);
-                self.tell(&firing, &event, &row.budget.organization, &channels).await?;
+        let now = self.now();
+        // What was asked for in a period that ended before a change is not known any more.
+        let known = accounts
+            .iter()
+            .filter(|standing| standing.period.end > now || row.updated_at < standing.period.end);
+        let reached: Vec<_> = known
+            .map(|standing| (standing, reached(row, standing)))
+            .filter(|(_, shares)| !shares.is_empty())
+            .collect();
+        let starts = reached.iter().map(|(standing, _)| standing.period.start);
+        let Some(since) = starts.min() else { return Ok(()) };
+        let told = self.store().alert_fired(row.budget.id.as_str(), since).await?;
+        let told: HashSet<Firing> = told.into_iter().collect();
+        for (standing, shares) in reached {
+            for (percent, channels) in shares {
+                // With another amount the same share is another sum.
+                let amount = standing.amount.as_nanos();
+                let firing = Firing {
+                    source: row.budget.id.to_string(),
+                    subject: format!("{percent} {amount} {}", standing.account.subject),
+                    period_start: standing.period.start,
+                };
+                if !told.contains(&firing) {
+                    let event = budget_event(&row.budget, standing, percent, now);
+                    self.tell(&firing, &event, &row.budget.organization, &channels).await?;
+                }
             }
         }
         Ok(())
     }
+}
+
+fn micros(length: Duration) -> i64 {
+    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The months that may still have something to tell, the older one first.
@@ -199,7 +227,7 @@ fn reached<'a>(
     all
 }
 
-fn budget_event(budget: &Budget, standing: &BudgetStanding, percent: u32) -> Event {
+fn budget_event(budget: &Budget, standing: &BudgetStanding, percent: u32, now: Timestamp) -> Event {
     let (id, scope, period) = (&budget.id, budget.scope, budget.period);
     let name = match standing.account.subject.as_str() {
         "" => budget.subject.as_deref().unwrap_or(budget.organization.as_str()),
@@ -208,20 +236,23 @@ fn budget_event(budget: &Budget, standing: &BudgetStanding, percent: u32) -> Eve
     let of_model =
         budget.model.as_ref().map(|model| format!(", calls of {model}")).unwrap_or_default();
     let hard = budget.enforcement == kernel::Enforcement::Hard;
+    let ended = standing.period.end <= now;
+    let (is, lasts) = if ended { ("was", "lasted") } else { ("is", "lasts") };
     let what_now = match (hard, percent >= 100) {
+        _ if ended => "That period is over: calls count to the next one.",
         (true, true) => {
-            "Calls that would cost more are refused until the period ends, or the \
-                         budget is raised."
+            "Calls that would cost more are refused until the period ends, or the budget is raised."
         }
         (true, false) => "At 100 % calls are refused. Raise the budget if that must not happen.",
         (false, _) => "Calls go on: the budget is soft.",
     };
     Event {
         kind: BUDGET_REACHED,
-        subject: format!("{percent} % of the {period}'s budget of {scope} {name} is spent"),
+        subject: format!("{percent} % of the {period}'s budget of {scope} {name} {is} spent"),
+        log: format!("{percent} % of a {period}'s budget {is} spent: {id}"),
         text: format!(
-            "The budget of {scope} {name}{of_model} is {amount} a {period}. {spent} of it is spent: \
-             {percent} % is reached.\n\nThe period lasts from {start} to {end} ({zone} counts).\n\
+            "The budget of {scope} {name}{of_model} is {amount} a {period}. {spent} of it {is} spent: \
+             {percent} % {is} reached.\n\nThe period {lasts} from {start} to {end} ({zone} counts).\n\
              {what_now}\n\nBudget: {id}\n",
             amount = dollars(standing.amount),
             spent = dollars(standing.spent),

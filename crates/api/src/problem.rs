@@ -164,6 +164,17 @@ impl From<StoreError> for Problem {
                 Self::invalid(what.rsplit(' ').next().unwrap_or(what), message)
             }
             StoreError::OutOfScope { .. } => Self::new(403, invalid, Some("out_of_scope"), message),
+            StoreError::NotLogged { .. } => {
+                tracing::error!(%error, "a change was refused by the audit log");
+                Self::new(
+                    503,
+                    "server_error",
+                    Some("audit_log_unavailable"),
+                    "the change was not made, because its entry in the audit log cannot be \
+                     written; tell the operator of this service",
+                )
+                .retry_after(std::time::Duration::from_secs(60))
+            }
             // What a database says is for the operator.
             error => {
                 tracing::error!(%error, "a request failed on the database");
@@ -286,4 +297,26 @@ pub(crate) fn no_arrival() -> Problem {
 
 fn number(value: u128) -> HeaderValue {
     HeaderValue::from(u64::try_from(value).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_audit_log_refuses_is_not_told_as_a_database_that_is_away() {
+        let code = |error: StoreError| {
+            let problem = Problem::from(error);
+            assert_eq!(problem.status, 503);
+            let body: serde_json::Value = serde_json::from_slice(&problem.body).unwrap();
+            assert!(!problem.message().contains("canary"), "it is for the operator");
+            (body["error"]["code"].as_str().unwrap().to_owned(), problem.message())
+        };
+        let (refused, message) = code(StoreError::NotLogged { reason: "canary".into() });
+        assert_eq!(refused, "audit_log_unavailable");
+        assert!(message.contains("the change was not made"), "{message}");
+        let (away, message) = code(StoreError::Unavailable { reason: "canary".into() });
+        assert_eq!(away, "database_unavailable");
+        assert!(message.contains("does not answer"), "{message}");
+    }
 }

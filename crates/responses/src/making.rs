@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway::Refusal;
 use http::HeaderMap;
 use kernel::ResponseId;
 use store::ResponseRow;
@@ -22,6 +23,10 @@ use crate::state::{State, read_items};
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A response waits for a budget that calls under way hold, but not for one that is used up for longer
+/// than this: the next day or month is too far away.
+const PATIENCE_WITH_BUDGETS: Duration = Duration::from_secs(60);
 
 /// A place among those that a node makes at once.
 type Place = Option<OwnedSemaphorePermit>;
@@ -129,7 +134,7 @@ impl Responses {
             let Refused::Call(refusal) = &refused else { return Err(refused) };
             let asked_to = refusal.retry_after();
             let passing = asked_to.is_some() || matches!(refusal.status(), 429 | 502 | 503 | 504);
-            if !passing || self.clock.now() >= end {
+            if !passing || is_used_up(refusal) || self.clock.now() >= end {
                 return Err(refused);
             }
             live.asked(false);
@@ -175,4 +180,12 @@ impl Responses {
             log.write(&self.store).await;
         }
     }
+}
+
+/// Whether a rule stands against the call that waiting does not change.
+fn is_used_up(refusal: &Refusal) -> bool {
+    let Refusal::Admission(refused) = refusal else { return false };
+    let is_budget = matches!(refused, admission::Refusal::BudgetReached(_));
+    let too_long = |wait| is_budget && wait > PATIENCE_WITH_BUDGETS;
+    refused.retry_after().is_none_or(too_long)
 }

@@ -1,7 +1,5 @@
 //! Budgets: how much money may be spent in a day or a month, and who is told before it is.
 
-use std::ops::Range;
-
 use kernel::limit::LimitScope;
 use kernel::{Budget, BudgetId, Enforcement, Money, Period, Scope, Timestamp, Zone};
 use serde::{Deserialize, Serialize};
@@ -13,8 +11,7 @@ use crate::columns::{Columns, checked_name, places, to_json, unreadable};
 use crate::database::Engine;
 use crate::event::Event;
 use crate::scope::whole_organization;
-use crate::spend::{self, SpendAccount};
-use crate::spend_lease::alive_since;
+use crate::spend;
 use crate::{NotificationChannel, Store, StoreError, budget_history, organization};
 
 /// A budget, and what is kept about it.
@@ -71,29 +68,11 @@ pub struct BudgetChange {
     pub alerts: Option<Vec<BudgetAlert>>,
 }
 
-/// How one account of a budget stands in its present period.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BudgetStanding {
-    /// The account.
-    pub account: SpendAccount,
-    /// The budget's amount.
-    pub amount: Money,
-    /// What the records in the ledger have spent.
-    pub spent: Money,
-    /// What nodes hold on top of that, for calls under way and those to come.
-    pub leased: Money,
-    /// From when to when the period lasts.
-    pub period: Range<Timestamp>,
-}
-
 /// No budget is larger: a billion dollars. Sums of them and of costs beyond them fit their columns.
 const MOST: Money = Money::from_nanos(1_000_000_000_000_000_000);
 
 /// Alerts of one budget.
 const MOST_ALERTS: usize = 20;
-
-/// Standings that are told at once.
-const MOST_STANDINGS: i64 = 10_000;
 
 impl Store {
     /// Makes a budget in the scope's organisation. What its present period has spent already
@@ -222,54 +201,6 @@ impl Store {
         }
         let deleted = Event::of(scope, "kijun.budget.deleted").on("budget", id);
         change.commit(deleted.before(shown(&row))).await
-    }
-
-    /// How the present periods of some budgets of the scope's organisation stand: every account that
-    /// something was spent of, those first that spent most. A budget that counts all its calls
-    /// together has one, from its first call on.
-    pub async fn budget_standing(
-        &self,
-        scope: &Scope,
-        ids: &[BudgetId],
-    ) -> Result<Vec<BudgetStanding>, StoreError> {
-        let now = self.now();
-        let budgets = self.budget_list(scope).await?;
-        let mut all = Vec::new();
-        for BudgetRow { budget, .. } in &budgets {
-            if !ids.contains(&budget.id) {
-                continue;
-            }
-            let period = budget.period.around(now, &budget.zone);
-            let rows = sqlx::query(
-                "SELECT s.subject, s.spent, CAST(COALESCE((
-                     SELECT SUM(l.amount) FROM spend_lease l
-                     JOIN spend_holder h ON h.holder = l.holder AND h.renewed_at > $3
-                     WHERE l.budget_id = s.budget_id AND l.subject = s.subject
-                       AND l.period_start = s.period_start), 0) AS BIGINT) AS leased
-                 FROM spend s WHERE s.budget_id = $1 AND s.period_start = $2
-                 ORDER BY s.spent DESC, s.subject LIMIT $4",
-            )
-            .bind(budget.id.as_str())
-            .bind(period.start.as_micros())
-            .bind(alive_since(now).as_micros())
-            .bind(MOST_STANDINGS)
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-            for row in &rows {
-                all.push(BudgetStanding {
-                    account: SpendAccount {
-                        budget: budget.id.clone(),
-                        subject: row.text("subject")?,
-                        period_start: period.start,
-                    },
-                    amount: budget.amount,
-                    spent: Money::from_nanos(row.number("spent")?),
-                    leased: Money::from_nanos(row.number("leased")?),
-                    period: period.clone(),
-                });
-            }
-        }
-        Ok(all)
     }
 
     async fn budget_find(

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use kernel::limit::LimitScope;
-use kernel::{Enforcement, Period, Zone};
+use kernel::{Clock, Enforcement, Period, Timestamp, Zone};
 use store::{BudgetAlert, BudgetChange, BudgetRow, NewBudget};
 
 use crate::bench::{Bench, dollars, email};
+use crate::log::Log;
 use crate::receiver::Receiver;
 
 async fn budget(bench: &Bench, scope: LimitScope, percents: &[u32]) -> BudgetRow {
@@ -92,4 +93,70 @@ async fn programs_are_told_when_all_is_spent() {
         (&"10.000000000".into(), &"Asia/Tokyo".into())
     );
     assert!(bench.subjects().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_last_calls_of_a_day_are_told_after_it_once() {
+    let bench = Bench::new().await;
+    let row = budget(&bench, LimitScope::Organization, &[50, 100]).await;
+    bench.call(1, |call| call.cost = Some(dollars(5))).await;
+    bench.look().await;
+    assert_eq!(bench.subjects().await.len(), 1);
+    // A second before midnight in Tokyo, written down after it.
+    let midnight = Timestamp::from_secs(1_773_586_800);
+    bench.clock.advance(midnight.since(bench.clock.now()) + Duration::from_secs(5));
+    let late = |call: &mut kernel::CallRecord| {
+        (call.started_at, call.cost) = (Timestamp::from_secs(1_773_586_799), Some(dollars(5)));
+    };
+    bench.call(2, late).await;
+    for _ in 0..2 {
+        bench.look().await;
+        let subjects = bench.subjects().await;
+        assert_eq!(subjects.len(), 2, "{subjects:?}");
+        assert!(subjects[1].starts_with("Kijun: 100 %") && subjects[1].ends_with("was spent"));
+    }
+    let body = bench.outbox().await.remove(1).notice.body;
+    assert!(body.contains("from 2026-03-14T15:00:00Z to 2026-03-15T15:00:00Z"), "{body}");
+    assert!(body.contains("That period is over"), "{body}");
+
+    // The day was not spent by an amount that came after it.
+    let lowered = BudgetChange { amount: Some(dollars(2)), ..BudgetChange::default() };
+    bench.store.budget_update(&bench.scope, &row.budget.id, lowered).await.unwrap();
+    bench.look().await;
+    assert_eq!(bench.subjects().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_day_that_ended_long_ago_is_not_told() {
+    let bench = Bench::new().await;
+    budget(&bench, LimitScope::Organization, &[50]).await;
+    let then = bench.clock.now();
+    bench.clock.advance(Duration::from_secs(2 * 86_400));
+    let late = |call: &mut kernel::CallRecord| {
+        (call.started_at, call.cost) = (then, Some(dollars(5)));
+    };
+    bench.call(1, late).await;
+    bench.look().await;
+    assert!(bench.subjects().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_log_names_no_end_user() {
+    let bench = Bench::new().await;
+    let row = budget(&bench, LimitScope::User, &[50]).await;
+    bench
+        .call(1, |call| {
+            (call.cost, call.end_user) = (Some(dollars(5)), Some("dora-canary".to_owned()));
+        })
+        .await;
+    let log = Log::default();
+    let logging = log.listen();
+    bench.look().await;
+    drop(logging);
+    assert!(bench.subjects().await[0].contains("dora-canary"), "those who asked are told");
+    let said = log.said();
+    assert!(!said.contains("canary"), "{said}");
+    for part in ["WARN", row.budget.id.as_str(), "50 %", bench.organization().as_str()] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }

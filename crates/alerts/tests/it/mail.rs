@@ -7,7 +7,7 @@ use kernel::{Clock, NoticeId};
 use store::NoticeChannel;
 
 use crate::bench::{Bench, dollars, email};
-use crate::mail_server::MailServer;
+use crate::mail_server::{MailServer, Refusing};
 
 fn through(server: &MailServer) -> MailConfig {
     let from = "Kijun <kijun@ops.example>".into();
@@ -96,4 +96,29 @@ async fn a_server_that_is_away_is_tried_again() {
     let notice = bench.outbox().await.remove(0);
     assert_eq!((notice.attempts, notice.failed_at), (1, None));
     assert!(notice.next_at > bench.clock.now());
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_everybody_is_tried_again() {
+    for refusing in [
+        Refusing::Login("535 5.7.8 the password has expired"),
+        Refusing::Login("550 5.7.0 who are you"),
+        Refusing::Greeting("554 no mail is taken here"),
+        Refusing::Sender("530 5.7.0 log in first"),
+        Refusing::Sender("553 5.1.8 <kijun@ops.example>: there is no such domain"),
+    ] {
+        let wrong = MailServer::refusing(refusing).await;
+        let bench = Bench::with(AlertsConfig::default(), through(&wrong)).await;
+        spend(&bench, &["ann@acme.example"]).await;
+        bench.alerts.deliver_due(NoticeChannel::Email).await.unwrap();
+        let notice = bench.outbox().await.remove(0);
+        assert_eq!((notice.attempts, notice.failed_at), (1, None), "{refusing:?}");
+        assert!(notice.last_error.unwrap().contains("did not take it"));
+        // Somebody mends it.
+        bench.clock.advance(Duration::from_secs(7));
+        let right = MailServer::start().await;
+        let node = bench.another(AlertsConfig::default(), through(&right));
+        assert_eq!(node.deliver_due(NoticeChannel::Email).await.unwrap(), 1);
+        assert_eq!(right.mails().len(), 1);
+    }
 }

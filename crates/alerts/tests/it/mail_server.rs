@@ -21,16 +21,30 @@ pub(crate) struct MailServer {
     server: JoinHandle<()>,
 }
 
+/// What a server refuses everybody, with these words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusing {
+    Nothing,
+    Greeting(&'static str),
+    Login(&'static str),
+    Sender(&'static str),
+}
+
 impl MailServer {
     /// One that answers recipients whose address begins with a code by that code.
     pub(crate) async fn start() -> Self {
+        Self::refusing(Refusing::Nothing).await
+    }
+
+    /// One that refuses everybody.
+    pub(crate) async fn refusing(what: Refusing) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
+        let url = format!("smtp://kijun:secret@{}?tls=none", listener.local_addr().unwrap());
         let mails = watch::Sender::new(Vec::new());
         let taken = Arc::new(mails.clone());
         let server = tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
-                tokio::spawn(converse(tcp, Arc::clone(&taken)));
+                tokio::spawn(converse(tcp, what, Arc::clone(&taken)));
             }
         });
         Self { url, mails, server }
@@ -47,9 +61,10 @@ impl Drop for MailServer {
     }
 }
 
-async fn converse(tcp: TcpStream, taken: Arc<watch::Sender<Vec<Mail>>>) {
+async fn converse(tcp: TcpStream, refusing: Refusing, taken: Arc<watch::Sender<Vec<Mail>>>) {
     let mut tcp = BufReader::new(tcp);
-    tcp.write_all(b"220 test\r\n").await.unwrap();
+    let greeting = if let Refusing::Greeting(words) = refusing { words } else { "220 test" };
+    tcp.write_all(format!("{greeting}\r\n").as_bytes()).await.unwrap();
     let mut mail = Mail { from: String::new(), to: String::new(), text: String::new() };
     loop {
         let mut line = String::new();
@@ -59,7 +74,12 @@ async fn converse(tcp: TcpStream, taken: Arc<watch::Sender<Vec<Mail>>>) {
         let address = || line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
         let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
         let said = match verb.as_str() {
-            "EHLO" => "250-test\r\n250 8BITMIME".to_owned(),
+            "EHLO" => "250-test\r\n250-AUTH PLAIN\r\n250 8BITMIME".to_owned(),
+            "AUTH" => match refusing {
+                Refusing::Login(words) => words.to_owned(),
+                _ => "235 ok".to_owned(),
+            },
+            "MAIL" if let Refusing::Sender(words) = refusing => words.to_owned(),
             "MAIL" => {
                 mail.from = address();
                 "250 ok".to_owned()

@@ -4,6 +4,7 @@
 
 mod bench;
 mod budgets;
+mod log;
 mod mail;
 mod mail_server;
 mod posts;

@@ -121,6 +121,7 @@ async fn a_webhook_shows_its_secret_once() {
     assert_eq!((&enabled["events"], &enabled["disabled_at"]), (&json!([]), &Value::Null));
     for (wrong, param) in [
         (json!({"url": "ftp://example.com"}), "url"),
+        (json!({"url": "http://169.254.169.254/latest"}), "url"),
         (json!({"events": ["response.completed"]}), "events"),
         (json!({"name": ""}), "name"),
         (json!({"secret": "whsec_mine"}), "secret"),

@@ -154,3 +154,55 @@ async fn a_spend_limit_that_is_reached_is_enforced() {
     assert_eq!(raised["enforcement"]["status"], "inactive");
     assert_eq!(raised["threshold_amount"], 100_000);
 }
+
+#[tokio::test]
+async fn a_spend_limit_that_refuses_calls_is_enforced_before_all_is_spent() {
+    let app = priced().await;
+    let project = format!("/projects/{}/spend_limit", app.home.project);
+    let wish =
+        |cents: u32| json!({"threshold_amount": cents, "currency": "USD", "interval": "month"});
+    spend(&app, 20).await;
+    for path in ["/spend_limit", &*project] {
+        let set = app.admin("POST", path, wish(100)).await;
+        assert_eq!(set["enforcement"]["status"], "inactive", "{set}");
+        spend(&app, 20).await;
+        let set = app.admin("POST", path, wish(50)).await;
+        assert_eq!(set["enforcement"]["status"], "enforcing", "{set}");
+        let body = json!({
+            "model": "kijun-sim", "max_tokens": 20,
+            "messages": [{"role": "user", "content": "Hello"}],
+        });
+        let refused = app.chat(body).await.is_error(429);
+        assert_eq!(refused["code"], "insufficient_quota", "{refused}");
+        app.admin("DELETE", path, Value::Null).await;
+    }
+}
+
+#[tokio::test]
+async fn a_monthly_budget_of_another_time_zone_is_the_spend_limit() {
+    let app = priced().await;
+    let made = app
+        .admin(
+            "POST",
+            "/budgets",
+            json!({
+                "scope": "organization", "period": "month", "time_zone": "Asia/Tokyo",
+                "amount": "50", "enforcement": "hard",
+            }),
+        )
+        .await;
+    let limit = app.admin("GET", "/spend_limit", Value::Null).await;
+    assert_eq!(limit["threshold_amount"], 5_000);
+    let wish = json!({"threshold_amount": 7_000, "currency": "USD", "interval": "month"});
+    assert_eq!(app.admin("POST", "/spend_limit", wish).await["threshold_amount"], 7_000);
+    spend(&app, 20).await;
+    let budgets = app.admin("GET", "/budgets", Value::Null).await["data"].clone();
+    assert_eq!(budgets.as_array().unwrap().len(), 1);
+    let budget = &budgets[0];
+    assert_eq!(
+        (&budget["id"], &budget["time_zone"], &budget["amount"]),
+        (&made["id"], &json!("Asia/Tokyo"), &json!("70.000000000"))
+    );
+    app.admin("DELETE", "/spend_limit", Value::Null).await;
+    app.try_admin("GET", "/spend_limit", Value::Null).await.is_error(404);
+}

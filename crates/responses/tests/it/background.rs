@@ -1,8 +1,13 @@
 //! Responses in the background: polled, followed, cancelled, and those of nodes that die.
 
+use std::collections::BTreeMap;
+
 use http_body_util::BodyExt as _;
+use kernel::limit::LimitScope;
+use kernel::{Clock as _, Enforcement, Money, Period, SystemClock, Timestamp, Zone};
 use responses::ResponsesConfig;
 use serde_json::{Value, json};
+use store::{NewBudget, NewPrice};
 
 use crate::responses_app::{TestResponses, events, read_events};
 
@@ -90,6 +95,51 @@ async fn a_failure_is_told_in_the_response() {
     let failed = app.over(queued["id"].as_str().unwrap()).await;
     assert_eq!(failed["status"], "failed");
     assert!(failed["error"]["message"].as_str().unwrap().contains("no such thing"), "{failed}");
+}
+
+#[tokio::test]
+async fn what_a_budget_will_not_bear_for_long_fails_at_once() {
+    let app = TestResponses::new().await;
+    // Every token of an answer costs a cent.
+    let price = NewPrice {
+        provider: "sim".into(),
+        model: "kijun-sim".into(),
+        effective_from: Timestamp::default(),
+        rates: BTreeMap::from([
+            ("input".into(), Money::ZERO),
+            ("output".into(), Money::parse_dollars("10000").unwrap()),
+        ]),
+        source: "a test".into(),
+    };
+    app.store.price_put(price).await.unwrap();
+    // A day that is not about to end.
+    let zone = if SystemClock.now().as_secs() % 86_400 < 43_200 { "UTC" } else { "Asia/Tokyo" };
+    let budget = NewBudget {
+        scope: LimitScope::Organization,
+        subject: None,
+        model: None,
+        period: Period::Day,
+        zone: Zone::named(zone).unwrap(),
+        amount: Money::parse_dollars("1").unwrap(),
+        enforcement: Enforcement::Hard,
+        alerts: Vec::new(),
+    };
+    app.store.budget_create(&app.scope, budget).await.unwrap();
+    app.gateway.see_change().await;
+    let ask = |tokens: u32| {
+        let mut request = background(&format!("sim: tokens {tokens}"));
+        request["max_output_tokens"] = json!(tokens);
+        request
+    };
+    let spent = app.whole(ask(80)).await;
+    assert_eq!(app.over(spent["id"].as_str().unwrap()).await["status"], "completed");
+    // The next day bears the one, and no day the other.
+    for tokens in [50, 500] {
+        let queued = app.whole(ask(tokens)).await;
+        let failed = app.over(queued["id"].as_str().unwrap()).await;
+        assert_eq!(failed["status"], "failed");
+        assert_eq!(failed["error"]["code"], "insufficient_quota", "{failed}");
+    }
 }
 
 #[tokio::test]

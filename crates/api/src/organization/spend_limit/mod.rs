@@ -1,5 +1,6 @@
 //! `/v1/organization/spend_limit`, and the same of a project: OpenAI's hard limits of what a month may
-//! cost. Here each is a hard [budget](super::budgets) by the month in UTC, and shows there, too.
+//! cost. Here each is a hard [budget](super::budgets) by the month, in UTC unless it was made there in
+//! another time zone, and shows there, too.
 
 pub(super) mod delete;
 pub(super) mod retrieve;
@@ -8,7 +9,7 @@ pub(super) mod update;
 use kernel::limit::LimitScope;
 use kernel::{BudgetId, Enforcement, Money, Period, Scope};
 use serde::{Deserialize, Serialize};
-use store::{BudgetRow, BudgetStanding};
+use store::{BudgetRow, BudgetStanding, UsageQuery};
 use utoipa::ToSchema;
 
 use crate::App;
@@ -16,6 +17,8 @@ use crate::problem::Problem;
 
 /// Nano-dollars in a cent.
 pub(super) const CENT: i64 = 10_000_000;
+/// Days of the longest month.
+const MOST_DAYS: u32 = 31;
 
 /// What a month may cost.
 #[derive(Serialize, ToSchema)]
@@ -35,7 +38,8 @@ pub(crate) struct SpendLimit {
 /// Whether a limit refuses calls now.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LimitEnforcement {
-    /// `enforcing` while there is nothing left of it, else `inactive`.
+    /// `enforcing` while too little is left for a call that costs as much as those of the month did,
+    /// else `inactive`.
     status: &'static str,
 }
 
@@ -116,7 +120,6 @@ impl Of {
                 && budget.subject.as_deref() == self.subject()
                 && budget.model.is_none()
                 && budget.period == Period::Month
-                && budget.zone.name() == "UTC"
                 && budget.enforcement == Enforcement::Hard
         };
         Ok(app.store.budget_list(scope).await?.into_iter().find(is_this))
@@ -139,8 +142,10 @@ impl Of {
         amount: Money,
     ) -> Result<SpendLimit, Problem> {
         let standing = app.store.budget_standing(scope, std::slice::from_ref(id)).await?;
-        let spent = |standing: &BudgetStanding| standing.spent >= amount;
-        let status = if standing.iter().any(spent) { "enforcing" } else { "inactive" };
+        let status = match standing.first() {
+            Some(standing) if self.is_short(app, scope, standing).await? => "enforcing",
+            _ => "inactive",
+        };
         Ok(SpendLimit {
             object: self.object(),
             threshold_amount: amount.as_nanos() / CENT,
@@ -148,5 +153,30 @@ impl Of {
             interval: "month",
             enforcement: LimitEnforcement { status },
         })
+    }
+    /// Whether what is left, beside what calls under way hold, is too little for a usual call: calls are
+    /// refused for what they may cost, before all is spent.
+    async fn is_short(
+        &self,
+        app: &App,
+        scope: &Scope,
+        standing: &BudgetStanding,
+    ) -> Result<bool, Problem> {
+        let BudgetStanding { amount, spent, leased, period, .. } = standing;
+        let left = amount.as_nanos() - spent.as_nanos() - leased.as_nanos();
+        let project = self.subject().map(Into::into);
+        let whose = Scope { organization: scope.organization.clone(), project };
+        let query = UsageQuery {
+            end: Some(period.end),
+            limit: Some(MOST_DAYS),
+            ..UsageQuery::new(Vec::new(), period.start)
+        };
+        let month = app.store.usage(&whose, &query).await?;
+        let rows = month.buckets.iter().flat_map(|day| &day.results);
+        let (calls, cost) = rows.fold((0, Money::ZERO), |(calls, cost), row| {
+            (calls + row.requests.saturating_sub(row.unpriced_requests), cost + row.cost)
+        });
+        let usual = cost.as_nanos() / i64::try_from(calls).unwrap_or(i64::MAX).max(1);
+        Ok(left < usual.max(1))
     }
 }

@@ -1,6 +1,6 @@
 //! Kinds of usage that OpenAI tells and that nothing here makes: no route of this node draws images,
-//! hears, speaks, searches or runs code itself, and what a provider's own tools do is not counted. Their questions are read and checked like all
-//! others; the answer is buckets without results.
+//! hears, speaks, searches or runs code itself, and what a provider's own tools do is not counted.
+//! Their questions are read and checked like all others; the answer is buckets without results.
 
 use super::UsageBuckets;
 use super::ask::read_time;
