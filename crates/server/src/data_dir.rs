@@ -75,18 +75,28 @@ impl DataDir {
         }
     }
 
-    /// The name of this directory's node: made at its first start, and the same ever after.
+    /// The name of this directory's node: made at its first start, and the same ever after, unless
+    /// [another node has it](crate::node_name).
     pub(crate) fn node_name(&self, now: Timestamp, rng: &dyn Rng) -> Result<String, DataDirError> {
         let unusable = |source| DataDirError::Unusable { path: self.0.clone(), source };
         let path = self.0.join("node.id");
         match fs::read_to_string(&path) {
-            Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
+            Ok(name) if !name.trim().is_empty() => Ok(name.trim().to_owned()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unusable(error)),
             // A crash may have left it empty.
-            _ => {}
+            _ => self.rename_node(now, rng),
         }
+    }
+
+    /// Gives this directory's node a new name.
+    pub(crate) fn rename_node(
+        &self,
+        now: Timestamp,
+        rng: &dyn Rng,
+    ) -> Result<String, DataDirError> {
         let name = time_ordered("node_", now, rng);
-        fs::write(&path, format!("{name}\n")).map_err(unusable)?;
+        let written = fs::write(self.0.join("node.id"), format!("{name}\n"));
+        written.map_err(|source| DataDirError::Unusable { path: self.0.clone(), source })?;
         Ok(name)
     }
 

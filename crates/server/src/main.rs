@@ -16,6 +16,7 @@ mod log_line;
 mod logs;
 mod master_keys;
 mod node;
+mod node_name;
 mod node_sources;
 mod one_line;
 mod places;

@@ -61,7 +61,7 @@ impl Node {
             clock: clock.clone(),
             rng: rng.clone(),
         });
-        let files = Files::new(config.files()?, store.clone(), blobs, clock.clone(), rng.clone());
+        let files = Files::new(config.files(), store.clone(), blobs, clock.clone(), rng.clone());
         let responses = Responses::new(responses::Parts {
             config: config.responses,
             gateway: Arc::clone(&gateway),

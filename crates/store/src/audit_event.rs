@@ -118,19 +118,12 @@ impl Store {
 
     /// The names of all chains, also of one whose head was taken away.
     pub async fn audit_chains(&self) -> Result<Vec<String>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT chain FROM audit_head UNION SELECT DISTINCT chain FROM audit_event ORDER BY 1",
-        );
-        let rows = rows.fetch_all(&mut *self.read().await?).await?;
-        rows.iter().map(|row| row.text("chain")).collect()
+        chains(&mut *self.read().await?).await
     }
 
     /// The ends of all chains.
     pub async fn audit_heads(&self) -> Result<Vec<Head>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM audit_head ORDER BY chain")
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        rows.iter().map(head).collect()
+        heads(&mut *self.read().await?).await
     }
 
     /// Entries of a chain as they stand there, from behind a place on.
@@ -140,16 +133,7 @@ impl Store {
         after: i64,
         limit: u32,
     ) -> Result<Vec<Link>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM audit_event WHERE chain = $1 AND sequence > $2
-             ORDER BY sequence LIMIT $3",
-        )
-        .bind(chain)
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(&mut *self.read().await?)
-        .await?;
-        rows.iter().map(link).collect()
+        links(&mut *self.read().await?, chain, after, limit).await
     }
 
     /// The key that entries are sealed with; `None` where there is no entry yet.
@@ -226,6 +210,35 @@ async fn neighbour(
     }
 }
 
+pub(crate) async fn chains(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT chain FROM audit_head UNION SELECT DISTINCT chain FROM audit_event ORDER BY 1",
+    );
+    rows.fetch_all(connection).await?.iter().map(|row| row.text("chain")).collect()
+}
+
+pub(crate) async fn heads(connection: &mut AnyConnection) -> Result<Vec<Head>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM audit_head ORDER BY chain").fetch_all(connection).await?;
+    rows.iter().map(head).collect()
+}
+
+pub(crate) async fn links(
+    connection: &mut AnyConnection,
+    chain: &str,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Link>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT * FROM audit_event WHERE chain = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+    )
+    .bind(chain)
+    .bind(after)
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(link).collect()
+}
+
 /// The end of a chain, which no other change may move until this one is over.
 pub(crate) async fn lock_head(
     store: &Store,
@@ -239,12 +252,14 @@ pub(crate) async fn lock_head(
     .bind(chain)
     .bind(audit::Digest::ZERO.0.as_slice())
     .execute(&mut *connection)
-    .await?;
+    .await
+    .map_err(StoreError::not_logged)?;
     let sql = match store.database().engine() {
         Engine::Sqlite => "SELECT * FROM audit_head WHERE chain = $1",
         Engine::Postgres => "SELECT * FROM audit_head WHERE chain = $1 FOR UPDATE",
     };
-    head(&sqlx::query(sql).bind(chain).fetch_one(connection).await?)
+    let row = sqlx::query(sql).bind(chain).fetch_one(connection).await;
+    head(&row.map_err(StoreError::not_logged)?)
 }
 
 pub(crate) async fn move_head(
@@ -256,7 +271,8 @@ pub(crate) async fn move_head(
         .bind(link.hash.0.as_slice())
         .bind(link.entry.chain.as_str())
         .execute(connection)
-        .await?;
+        .await
+        .map_err(StoreError::not_logged)?;
     Ok(())
 }
 
@@ -286,7 +302,8 @@ pub(crate) async fn insert(connection: &mut AnyConnection, link: &Link) -> Resul
     .bind(link.hash.0.as_slice())
     .bind(link.seal.0.as_slice())
     .execute(connection)
-    .await?;
+    .await
+    .map_err(StoreError::not_logged)?;
     Ok(())
 }
 

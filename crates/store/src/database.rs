@@ -69,6 +69,7 @@ impl Database {
     pub(crate) async fn open(url: &str, max_connections: u32) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let options = AnyPoolOptions::new().acquire_timeout(PATIENCE);
+        refuse_sqlite_parameters(url)?;
         let (engine, options, url) = match url.split_once(':') {
             // Every connection to `:memory:` is a database of its own, so there is just one.
             Some(("sqlite", ":memory:")) => {
@@ -250,6 +251,24 @@ fn unreachable(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable {
         reason: format!("{reason}; check that it runs and that the database URL is right"),
     }
+}
+
+/// A SQLite URL is a path as it stands. What looks like the parameters that other programs take there
+/// would become part of the file's name, and the database another one than was meant.
+fn refuse_sqlite_parameters(url: &str) -> Result<(), StoreError> {
+    let path = url.strip_prefix("sqlite:").unwrap_or_default();
+    let Some((name, _)) = path.rsplit_once('?').and_then(|(_, query)| query.split_once('=')) else {
+        return Ok(());
+    };
+    let is_parameter = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if name.is_empty() || !name.chars().all(is_parameter) {
+        return Ok(());
+    }
+    let reason = format!(
+        "it has the parameter `{name}`, and a SQLite URL takes none: Kijun makes the file and sets \
+         it up itself; leave out what follows the path"
+    );
+    Err(StoreError::InvalidUrl { reason })
 }
 
 /// The URL of a SQLite file, which is made first so that it is private from its first byte; SQLite

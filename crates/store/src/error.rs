@@ -66,6 +66,15 @@ pub enum StoreError {
         "this change names nobody who makes it, so it is not made; please report this as a bug"
     )]
     Unattributed,
+    /// The entry that tells of a change cannot be written, so the change is not made either.
+    #[error(
+        "the change was not made, because its entry in the audit log cannot be written: {reason}; \
+         mend the database's audit tables, or make room on its disk, and try again"
+    )]
+    NotLogged {
+        /// What the database said.
+        reason: String,
+    },
     /// A newer Kijun has worked on this database.
     #[error(
         "the database has schema version {found}, but this Kijun knows versions up to {known}; \
@@ -131,6 +140,17 @@ impl StoreError {
         Self::Invalid { what, reason: reason.into() }
     }
 
+    /// For what is written of a change in the audit log. A database that goes away meanwhile, or
+    /// that somebody else keeps busy, is away as ever.
+    pub(crate) fn not_logged(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) if !is_away(error.as_ref()) => {
+                Self::NotLogged { reason: error.message().into() }
+            }
+            error => error.into(),
+        }
+    }
+
     /// For an insert that may meet a row with the same key.
     pub(crate) fn unless_duplicate(error: sqlx::Error, duplicate: impl FnOnce() -> Self) -> Self {
         match error {
@@ -170,5 +190,15 @@ fn refuses_value(error: &dyn DatabaseError) -> bool {
     match code.parse::<u32>() {
         Ok(number) if code.len() < 5 => matches!(number & 0xff, 18..=20),
         _ => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+    }
+}
+
+/// Whether the database refuses everything for the moment. SQLite: busy, locked. PostgreSQL:
+/// connection, rollback of what met somebody else's, locks, an operator's hand.
+fn is_away(error: &dyn DatabaseError) -> bool {
+    let Some(code) = error.code() else { return false };
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6),
+        _ => ["08", "40", "55", "57"].iter().any(|class| code.starts_with(class)),
     }
 }

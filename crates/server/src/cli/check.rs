@@ -17,6 +17,9 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     let rack = app::rack(&config, &effects);
     let catalog = app::catalog(&config, &environment, config.server.listen, &rack).await?;
     Tls::open(&config.server.tls, effects.clock.clone())?;
+    config.otlp(&environment, "")?;
+    config.mail(&environment)?;
+    config.metrics(&environment)?;
     print::line("The configuration is sound.");
     let catalog = with_live(catalog, &config, &environment, &effects).await?;
     let mut unreachable = 0;

@@ -17,7 +17,7 @@ use crate::config::{Config, Environment};
 use crate::data_dir::DataDir;
 use crate::listen::Door;
 use crate::node::Node;
-use crate::{banner, logs, process};
+use crate::{banner, logs, node_name, process};
 
 /// How long the banner waits for providers to list their models.
 const DISCOVERY_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -42,6 +42,10 @@ pub(super) async fn run(config: Config, environment: Environment) -> Result<(), 
     let rack = app::rack(&config, &effects);
     let catalog = app::catalog(&config, &environment, address, &rack).await?;
     let store = app::open_store(&config, &environment, &data_dir, &effects).await?;
+    let name = match config.has_own_database() {
+        true => name,
+        false => node_name::claim(&data_dir, &store, &*effects.clock, &*effects.rng).await?,
+    };
     let wish = Bootstrap {
         api_key: environment.secret("KIJUN_BOOTSTRAP_API_KEY")?,
         admin_key: environment.secret("KIJUN_BOOTSTRAP_ADMIN_KEY")?,

@@ -9,9 +9,6 @@ use super::secret::SecretSource;
 use super::{Config, ConfigError, Environment, wrong};
 use crate::data_dir::DataDir;
 
-/// S3 takes ten thousand parts of 8 MiB; this leaves some room.
-const LARGEST_FILE: u64 = 64 << 30;
-
 /// `[files]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,16 +33,8 @@ struct S3Section {
 
 impl Config {
     /// What files may be.
-    ///
-    /// # Errors
-    /// When they may be larger than any blob store takes.
-    pub(crate) fn files(&self) -> Result<FilesConfig, ConfigError> {
-        let max_file_bytes = self.files.max_file_bytes;
-        if max_file_bytes > LARGEST_FILE {
-            let problem = format!("must be at most {LARGEST_FILE} (64 GiB)");
-            return Err(wrong("files.max_file_bytes", problem));
-        }
-        Ok(FilesConfig { max_file_bytes })
+    pub(crate) const fn files(&self) -> FilesConfig {
+        FilesConfig { max_file_bytes: self.files.max_file_bytes }
     }
 
     /// Where the bytes of files are.
@@ -89,7 +78,6 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let environment = Environment::of(environment);
         let config = Config::load(Some(&path), &environment)?;
-        config.files()?;
         config.blobs(&environment, &DataDir::open(folder.path()).unwrap())
     }
 

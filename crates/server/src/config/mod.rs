@@ -5,6 +5,7 @@ mod audit;
 mod catalog;
 mod environment;
 mod files;
+mod ranges;
 mod secret;
 mod server;
 mod telemetry;
@@ -172,6 +173,7 @@ impl Config {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
                 let place = path.display().to_string();
+                ranges::check_file(&place, &text)?;
                 // Read alone first, so that an error shows the line in the user's own file.
                 check_file(&text).map_err(|problem| wrong(&place, problem))?;
                 let table =
@@ -183,9 +185,15 @@ impl Config {
         let defaults: toml::Table = toml::from_str(DEFAULTS)
             .map_err(|error| wrong("config.default.toml", error.to_string()))?;
         refuse_unknown_variables(&defaults, environment)?;
-        overlay("KIJUN", &mut table, &defaults, environment)?;
+        overlay("", &mut table, &defaults, environment)?;
         let merged = merge(defaults, table);
+        ranges::check_together(&merged).map_err(|problem| wrong(&place, problem))?;
         merged.try_into().map_err(|error: toml::de::Error| wrong(&place, explain(error.message())))
+    }
+
+    /// Whether the database is in the data directory.
+    pub(crate) fn has_own_database(&self) -> bool {
+        self.store.url.expose_secret().is_empty()
     }
 
     /// Kijun's prices with the file's over them.
@@ -261,26 +269,28 @@ fn check_file(text: &str) -> Result<(), String> {
 }
 
 /// Puts KIJUN_SECTION_KEY, or what the file of KIJUN_SECTION_KEY_FILE holds, over the file, for every
-/// key of the defaults, nested ones included.
+/// key of the defaults, nested ones included. `section` is the table's own key.
 fn overlay(
-    prefix: &str,
+    section: &str,
     table: &mut toml::Table,
     defaults: &toml::Table,
     environment: &Environment,
 ) -> Result<(), ConfigError> {
     for (key, default) in defaults {
-        let name = format!("{prefix}_{key}").to_uppercase();
+        let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
         if let toml::Value::Table(defaults) = default {
-            let section = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
-            if let Some(section) = section.as_table_mut() {
-                overlay(&name, section, defaults, environment)?;
+            let inner = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
+            if let Some(inner) = inner.as_table_mut() {
+                overlay(&path, inner, defaults, environment)?;
             }
             continue;
         }
+        let name = format!("KIJUN_{}", path.replace('.', "_")).to_uppercase();
         let Some(text) = environment.secret(&name)? else { continue };
         let text = text.expose_secret();
         let value = match default {
             toml::Value::Integer(_) => text.parse().ok().map(toml::Value::Integer),
+            toml::Value::Float(_) => text.parse().ok().map(toml::Value::Float),
             toml::Value::Boolean(_) => text.parse().ok().map(toml::Value::Boolean),
             toml::Value::String(_) => Some(toml::Value::String(text.to_owned())),
             toml::Value::Array(_) => Some(list(text)),
@@ -288,6 +298,7 @@ fn overlay(
         };
         let value =
             value.ok_or_else(|| wrong(&name, format!("must be a value such as {default}")))?;
+        ranges::check(&path, &value).map_err(|problem| wrong(&name, problem))?;
         table.insert(key.clone(), value);
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! `kijun audit`: what was altered is found, beside a node and without one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::node::{ADMIN_KEY, Node, run, stdout};
 
@@ -124,4 +126,93 @@ fn an_export_is_verified_alone() {
     let entries = lines.iter().filter(|line| line.starts_with("{\"entry\"")).count();
     assert!(entries > 5, "{export}");
     assert!(altered(&check(&lines[..lines.len() - 2])).contains("the end was cut off"));
+}
+
+#[test]
+fn an_export_beside_a_busy_node_is_of_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                let body = format!(r#"{{"name":"Project {number}"}}"#);
+                node.send("POST", "/v1/organization/projects", ADMIN_KEY, &body);
+            }
+        });
+        let verified: Vec<Output> = (0..10)
+            .map(|_| {
+                let export = stdout(&run(folder.path(), &["audit", "export"]));
+                let path = folder.path().join("audit.jsonl");
+                fs::write(&path, export).unwrap();
+                run(folder.path(), &["audit", "verify", "--file", path.to_str().unwrap()])
+            })
+            .collect();
+        stop.store(true, Ordering::SeqCst);
+        verified.iter().for_each(|output| assert!(stdout(output).contains("as it was written")));
+    });
+}
+
+#[test]
+fn a_witness_that_is_not_there_is_no_witness() {
+    let failure = |output: &Output| {
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    installation(folder.path());
+    let named = |path: &Path| {
+        run(folder.path(), &["audit", "verify", "--checkpoints", path.to_str().unwrap()])
+    };
+    let message = failure(&named(Path::new("/nowhere/at/all")));
+    assert!(message.contains("there is no folder of checkpoints /nowhere/at/all"), "{message}");
+    let empty = tempfile::tempdir().unwrap();
+    assert!(failure(&named(empty.path())).contains("holds no checkpoint"));
+    stdout(&named(&folder.path().join("data/audit")));
+
+    let file = empty.path().join("audit.jsonl");
+    fs::write(&file, "").unwrap();
+    let output = run(folder.path(), &["audit", "verify", "--file", file.to_str().unwrap()]);
+    assert!(failure(&output).contains("is empty"), "{output:?}");
+
+    fs::remove_dir_all(folder.path().join("data/audit")).unwrap();
+    assert!(failure(&verify(folder.path())).contains("there is no folder of checkpoints"));
+    let url = format!("sqlite://{}", folder.path().join("data/kijun.db").display());
+    let told = stdout(&run(folder.path(), &["audit", "verify", "--database", &url]));
+    assert!(told.contains("note: where there is no checkpoint"), "{told}");
+}
+
+/// Every event that the store writes is in the reference.
+#[test]
+fn every_event_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let docs = fs::read_to_string(root.join("docs/audit.md")).unwrap();
+    let mut events = BTreeSet::new();
+    for file in fs::read_dir(root.join("crates/store/src")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let text = fs::read_to_string(path).unwrap();
+            let shipped = text.split("#[cfg(test)]").next().unwrap();
+            events.extend(shipped.split('"').filter(|word| is_event(word)).map(str::to_owned));
+        }
+    }
+    assert!(events.len() > 25, "{events:?}");
+    for event in events {
+        let (family, _) = event.rsplit_once('.').unwrap();
+        let named = [format!("`{event}`"), format!("`{family}.*`")];
+        assert!(named.iter().any(|name| docs.contains(name)), "{event} is not in docs/audit.md");
+    }
+}
+
+/// Whether a text of the store's is the name of an event, as `api_key.created` is.
+fn is_event(word: &str) -> bool {
+    const DONE: [&str; 8] =
+        ["created", "updated", "deleted", "archived", "rotated", "retried", "rebuilt", "revoked"];
+    let Some((thing, done)) = word.rsplit_once('.') else { return false };
+    let is_name = |c: char| c.is_ascii_lowercase() || "._".contains(c);
+    thing.chars().all(is_name)
+        && (DONE.contains(&done) || thing.starts_with("kijun.") && done.chars().all(is_name))
 }

@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod batches;
 mod canary;
+mod copies;
 mod doors;
 mod hardening;
 mod kill;

@@ -12,6 +12,8 @@ use crate::bench::{Bench, Tenant, not_found, secret, store_suite};
 
 store_suite![
     a_change_and_its_entry_are_one,
+    a_change_whose_entry_is_refused_says_so,
+    a_snapshot_is_of_one_moment,
     nobody_changes_nothing,
     what_is_refused_leaves_no_entry,
     many_at_once_make_one_chain,
@@ -87,6 +89,37 @@ async fn a_change_and_its_entry_are_one(bench: &Bench) {
     bench.execute("DROP TABLE audit_event").await;
     assert!(store.project_update(&scope, &project.id, "Hidden").await.is_err());
     assert_eq!(store.project_get(&scope, &project.id).await.unwrap().name, "Search");
+}
+
+async fn a_change_whose_entry_is_refused_says_so(bench: &Bench) {
+    let Tenant { project, scope, .. } = bench.tenant("Acme").await;
+    let change = async |name| bench.store.project_update(&scope, &project.id, name).await;
+    // The next entry takes a place that has one: a constraint stands against it.
+    bench.execute("UPDATE audit_head SET sequence = sequence - 1").await;
+    let refused = change("Search").await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotLogged { .. }), "{refused:?}");
+    bench.execute("UPDATE audit_head SET sequence = sequence + 1").await;
+    bench.execute("ALTER TABLE audit_event RENAME TO audit_away").await;
+    let refused = change("Search").await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotLogged { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("the change was not made"), "{refused}");
+    bench.execute("ALTER TABLE audit_away RENAME TO audit_event").await;
+    change("Search").await.unwrap();
+}
+
+async fn a_snapshot_is_of_one_moment(bench: &Bench) {
+    let Tenant { organization, scope, .. } = bench.tenant("Acme").await;
+    let chain = organization.id.as_str();
+    let mut snapshot = bench.store.audit_snapshot().await.unwrap();
+    bench.store.project_create(&scope, "Later").await.unwrap();
+    let links = snapshot.read(chain, 0, 100).await.unwrap();
+    assert_eq!(links.len(), 2, "what came later is not in it");
+    assert_eq!(snapshot.head(chain).unwrap().sequence, 2);
+    assert_eq!(snapshot.head(chain).unwrap().hash, links[1].hash);
+    assert_eq!(snapshot.read(chain, 1, 1).await.unwrap(), links[1..]);
+    assert_eq!(snapshot.chains().await.unwrap(), [chain]);
+    snapshot.close().await.unwrap();
+    assert_eq!(bench.store.audit_heads().await.unwrap()[0].sequence, 3);
 }
 
 async fn nobody_changes_nothing(bench: &Bench) {

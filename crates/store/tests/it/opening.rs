@@ -132,6 +132,20 @@ async fn urls_that_name_no_database_are_refused_without_being_repeated() {
 }
 
 #[tokio::test]
+async fn parameters_that_sqlite_urls_have_elsewhere_make_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kijun.db");
+    for parameters in ["mode=rwc", "mode=ro&cache=shared", "vfs=/x"] {
+        let error = open(&format!("sqlite://{}?{parameters}", path.display())).await.unwrap_err();
+        assert!(matches!(error, StoreError::InvalidUrl { .. }), "{error}");
+        let name = parameters.split('=').next().unwrap();
+        assert!(error.to_string().contains(&format!("the parameter `{name}`")), "{error}");
+    }
+    assert!(open("sqlite::memory:?cache=shared").await.is_err());
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_there_is_unavailable_and_says_why() {
     let error = open("sqlite:///nowhere/at/all/kijun.db").await.unwrap_err();
     assert!(error.to_string().contains("/nowhere/at/all/kijun.db"), "{error}");

@@ -57,23 +57,23 @@ async fn a_lease_is_a_share_or_what_is_needed(bench: &Bench) {
     let account = budget(bench, &acme, 800).await;
     let store = &bench.store;
     let (granted, standing) = draw(store, "a", &account, 1).await;
-    assert_eq!(granted, 100);
+    assert_eq!(granted, 200);
     let expected = SpendStanding {
         account: account.clone(),
         amount: Money::from_nanos(800),
         spent: Money::ZERO,
-        leased: Money::from_nanos(100),
-        left: Money::from_nanos(700),
+        leased: Money::from_nanos(200),
+        left: Money::from_nanos(600),
     };
     assert_eq!(standing, expected);
     // With two nodes, half as much of what is left; then all of what is needed, or nothing.
-    assert_eq!(draw(store, "b", &account, 1).await.0, 43);
-    assert_eq!(draw(store, "b", &account, 600).await.0, 600);
-    assert_eq!(draw(store, "a", &account, 58).await.0, 0);
-    assert_eq!(draw(store, "a", &account, 57).await.0, 57);
+    assert_eq!(draw(store, "b", &account, 1).await.0, 75);
+    assert_eq!(draw(store, "b", &account, 450).await.0, 450);
+    assert_eq!(draw(store, "a", &account, 76).await.0, 0);
+    assert_eq!(draw(store, "a", &account, 75).await.0, 75);
     let renewed = store.spend_renew(&holder("b")).await.unwrap();
     assert_eq!(renewed.nodes, 2);
-    assert_eq!(renewed.standings[0].leased, Money::from_nanos(643));
+    assert_eq!(renewed.standings[0].leased, Money::from_nanos(525));
     assert_eq!(renewed.standings[0].left, Money::ZERO);
     let standing = store.budget_standing(&acme.scope, &[account.budget]).await.unwrap();
     assert_eq!(standing[0].leased, Money::from_nanos(800));
@@ -83,7 +83,7 @@ async fn what_is_spent_comes_off_the_lease(bench: &Bench) {
     let acme = bench.tenant("Acme").await;
     let account = budget(bench, &acme, 800).await;
     let (store, ours) = (&bench.store, &acme.organization.id);
-    assert_eq!(draw(store, "a", &account, 1).await.0, 100);
+    assert_eq!(draw(store, "a", &account, 1).await.0, 200);
     let insert = async |name: &str, number, cost| {
         let records = [call(ours, number, bench.now(), cost)];
         let spent = store.call_insert(name, &records).await.unwrap().spent;
@@ -92,15 +92,15 @@ async fn what_is_spent_comes_off_the_lease(bench: &Bench) {
     assert_eq!(insert("a/1", 1, 30).await, (30, 30));
     assert_eq!(insert("", 2, 10).await, (10, 0));
     assert_eq!(insert("b/1", 3, 10).await, (10, 0));
-    assert_eq!(insert("a/1", 4, 90).await, (90, 70));
+    assert_eq!(insert("a/1", 4, 190).await, (190, 170));
     let renewed = store.spend_renew(&holder("a")).await.unwrap();
     let standing = &renewed.standings[0];
-    assert_eq!((standing.spent.as_nanos(), standing.leased.as_nanos()), (140, 0));
-    assert_eq!(standing.left.as_nanos(), 660);
+    assert_eq!((standing.spent.as_nanos(), standing.leased.as_nanos()), (240, 0));
+    assert_eq!(standing.left.as_nanos(), 560);
     // What is owed comes first, even if there is too little for the rest.
-    let asks = [ask(&account, 600, 100, 100)];
+    let asks = [ask(&account, 500, 100, 100)];
     let drawn = store.spend_draw(&holder("a"), &asks).await.unwrap();
-    assert_eq!(drawn.grants[0].0.as_nanos(), 600);
+    assert_eq!(drawn.grants[0].0.as_nanos(), 500);
 }
 
 async fn what_is_given_back_is_there_for_others(bench: &Bench) {
@@ -156,6 +156,8 @@ async fn an_earlier_process_gives_back_what_it_had(bench: &Bench) {
     let own = ask(&account, 0, 100, 100);
     let drawn = store.spend_draw(&next, std::slice::from_ref(&own)).await.unwrap();
     assert_eq!((drawn.grants[0].0.as_nanos(), drawn.nodes), (100, 2));
+    assert_eq!(store.spend_heard_of("a").await.unwrap(), Some(bench.now()));
+    assert_eq!(store.spend_heard_of("c").await.unwrap(), None);
     store.spend_reset(&next).await.unwrap();
     let drawn = store.spend_draw(&next, &[own]).await.unwrap();
     assert_eq!((drawn.grants[0].0.as_nanos(), drawn.nodes), (100, 2));

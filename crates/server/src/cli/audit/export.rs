@@ -1,5 +1,7 @@
 //! The log as lines of JSON: what was signed of it first, then its entries, then its ends.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use audit::{Checkpoint, Head, Link};
 use serde::{Deserialize, Serialize};
 
@@ -29,32 +31,39 @@ pub(super) async fn run(
 ) -> Result<(), Failed> {
     let folder = config.audit_folder();
     let store = session::store(&config, &environment).await?;
-    let all = store.audit_chains().await?;
-    if let Some(unknown) = wanted.iter().find(|chain| !all.contains(chain)) {
-        let known = all.join(", ");
+    // Signed before the log is read, of which it vouches then for a part or for all.
+    let mut signed = BTreeMap::new();
+    for chain in checkpoints::chains(&folder)? {
+        let lines = checkpoints::read(&folder, &chain)?;
+        signed.insert(chain, lines);
+    }
+    // Of one moment, so that each chain's end is that of its entries, whatever is changed meanwhile.
+    let mut log = store.audit_snapshot().await?;
+    let mut all: BTreeSet<String> = log.chains().await?.into_iter().collect();
+    // A chain that is gone is told of by what was signed of it.
+    all.extend(signed.keys().cloned());
+    if let Some(unknown) = wanted.iter().find(|chain| !all.contains(*chain)) {
+        let known = all.into_iter().collect::<Vec<_>>().join(", ");
         return Err(Failed::new(format!("there is no chain `{unknown}`; there are: {known}")));
     }
-    let chains = if wanted.is_empty() { all } else { wanted };
-    for chain in &chains {
-        for line in checkpoints::read(&folder, chain)?.lines() {
+    for chain in all.iter().filter(|chain| wanted.is_empty() || wanted.contains(chain)) {
+        for line in signed.get(chain).map_or("", String::as_str).lines() {
             write(&Line::Checkpoint(serde_json::from_str(line)?))?;
         }
         let mut after = 0;
         loop {
-            let links = store.audit_read(chain, after, PAGE).await?;
+            let links = log.read(chain, after, PAGE).await?;
             let Some(last) = links.last() else { break };
             after = last.entry.sequence;
             for link in links {
                 write(&Line::Entry(Box::new(link)))?;
             }
         }
-        // What came meanwhile is left out; the end that is written is that of what was written.
-        let heads = store.audit_heads().await?;
-        if let Some(head) = heads.into_iter().find(|head| head.chain == *chain) {
-            write(&Line::Head(head))?;
+        if let Some(head) = log.head(chain) {
+            write(&Line::Head(head.clone()))?;
         }
     }
-    Ok(())
+    Ok(log.close().await?)
 }
 
 fn write(line: &Line) -> Result<(), Failed> {

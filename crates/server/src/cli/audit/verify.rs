@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use audit::{Head, PublicKey, Report, SealKey, Verifier, Witness};
 use store::Store;
@@ -22,10 +22,8 @@ pub(super) async fn run(
     if let Some(file) = &asked.file {
         return of_file(file, &asked.keys);
     }
-    let mut folders = asked.folders;
-    if folders.is_empty() {
-        folders.push(config.audit_folder());
-    }
+    let elsewhere = asked.database.is_some();
+    let folders = folders(asked.folders, &config, elsewhere)?;
     let mut trusted = asked.keys;
     if trusted.is_empty() {
         for folder in &folders {
@@ -54,7 +52,48 @@ pub(super) async fn run(
         }
         told.tell(chain, &of_chain(&store, chain, witness, key.as_deref()).await?);
     }
+    if told.is_empty() {
+        return nothing(store.organization_list().await?.len());
+    }
     told.end()
+}
+
+/// The folders whose checkpoints are heard. One that is not there would be a witness that says
+/// nothing, which is as good as none: a slip of the pen, a disk that is not mounted, or a crime.
+fn folders(named: Vec<PathBuf>, config: &Config, elsewhere: bool) -> Result<Vec<PathBuf>, Failed> {
+    let is_named = !named.is_empty();
+    let folders = if is_named { named } else { vec![config.audit_folder()] };
+    for folder in &folders {
+        if !folder.is_dir() && (is_named || !elsewhere) {
+            return Err(Failed::new(format!(
+                "there is no folder of checkpoints {}: mount it, or say where it is with \
+                 --checkpoints; `kijun audit verify --database URL` reads the log without any, and \
+                 tells less",
+                folder.display()
+            )));
+        }
+        if is_named && checkpoints::chains(folder)?.is_empty() {
+            return Err(Failed::new(format!(
+                "the folder {} holds no checkpoint: say where they are with --checkpoints",
+                folder.display()
+            )));
+        }
+    }
+    Ok(folders)
+}
+
+/// What there is to say where there is neither an entry nor a checkpoint.
+fn nothing(organizations: usize) -> Result<(), Failed> {
+    if organizations == 0 {
+        print::line("there is no entry yet: nothing was changed in this installation");
+        return Ok(());
+    }
+    Err(Failed::new(
+        "there is nothing to verify: the installation has organisations, but its audit log has no \
+         entry, and no checkpoint says that there was one. Every organisation is made with an \
+         entry, so the log was lost or removed; look at copies of the checkpoints (--checkpoints), \
+         at exports, and in shipped logs for `the end of the audit log`",
+    ))
 }
 
 /// Reads a chain to its end, which may move meanwhile.
@@ -115,9 +154,13 @@ fn of_file(path: &Path, keys: &[PublicKey]) -> Result<(), Failed> {
             Line::Head(head) => chain.head = Some(head),
         }
     }
-    if let Some(done) = chain {
-        told.tell(&done.name.clone(), &done.end());
-    }
+    let Some(done) = chain else {
+        return Err(Failed::new(format!(
+            "{} is empty: an export has at least one chain",
+            path.display()
+        )));
+    };
+    told.tell(&done.name.clone(), &done.end());
     if keys.is_empty() {
         for signer in signers {
             print::line(&format!(
@@ -171,11 +214,17 @@ impl Chain {
 #[derive(Default)]
 struct Told {
     entries: u64,
+    checkpoints: usize,
     findings: usize,
     unwitnessed: bool,
 }
 
 impl Told {
+    /// Whether neither an entry nor a checkpoint was read, nor anything found.
+    const fn is_empty(&self) -> bool {
+        self.entries == 0 && self.checkpoints == 0 && self.findings == 0
+    }
+
     /// Something that is wrong with all chains.
     fn find(&mut self, what: &str) {
         self.findings += 1;
@@ -185,6 +234,7 @@ impl Told {
     fn tell(&mut self, chain: &str, report: &Report) {
         let Report { entries, checkpoints, witnessed, findings } = report;
         self.entries += entries;
+        self.checkpoints += checkpoints;
         self.findings += findings.len();
         self.unwitnessed |= *checkpoints == 0 && *entries > 0;
         let verdict = match findings.len() {
@@ -212,5 +262,25 @@ impl Told {
             1 => Err(Failed::new("the audit log was altered: 1 finding")),
             many => Err(Failed::new(format!("the audit log was altered: {many} findings"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_was_dropped_with_its_checkpoints_is_told() {
+        assert!(nothing(0).is_ok(), "a new installation");
+        let error = nothing(1).unwrap_err().to_string();
+        assert!(error.contains("nothing to verify") && error.contains("removed"), "{error}");
+    }
+
+    #[test]
+    fn what_was_read_or_found_is_not_nothing() {
+        assert!(Told::default().is_empty());
+        assert!(!Told { checkpoints: 1, ..Told::default() }.is_empty());
+        assert!(!Told { entries: 1, ..Told::default() }.is_empty());
+        assert!(!Told { findings: 1, ..Told::default() }.is_empty());
     }
 }
