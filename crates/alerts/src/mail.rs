@@ -88,7 +88,8 @@ impl Mailer {
         // The same at every attempt, so that a mail that was sent twice is shown once.
         let id = format!("<{}@{}>", notice.id, self.from.email.domain());
         let micros = u64::try_from(now.as_micros()).unwrap_or(0);
-        let subject = notice.notice.subject.replace(char::is_control, " ");
+        // What looks like an encoded word is one to who reads it, line breaks and all.
+        let subject = notice.notice.subject.replace(char::is_control, " ").replace("=?", "= ?");
         Message::builder()
             .from(self.from.clone())
             .to(to)
@@ -135,6 +136,8 @@ fn with_tls(url: &str) -> Result<String, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use store::{NewNotice, NotificationChannel, Recipient};
+
     use super::*;
 
     #[test]
@@ -145,6 +148,57 @@ mod tests {
         for wrong in ["h:25", "http://h", "smtp://h?tls=maybe", ""] {
             assert!(with_tls(wrong).is_err(), "{wrong}");
         }
+    }
+
+    fn mailer() -> Mailer {
+        let config = MailConfig { url: Some("smtp://h".into()), from: "kijun@b.example".into() };
+        Mailer::new(&config).unwrap().unwrap()
+    }
+
+    fn notice(subject: &str) -> Notice {
+        Notice {
+            id: "notice_1".into(),
+            notice: NewNotice {
+                organization: "org-1".into(),
+                to: Recipient::Email("a@b.example".into()),
+                kind: "kijun.test".into(),
+                subject: subject.into(),
+                body: "A test.".into(),
+            },
+            created_at: Timestamp::default(),
+            attempts: 0,
+            next_at: Timestamp::default(),
+            delivered_at: None,
+            failed_at: None,
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn every_address_that_is_taken_can_be_mailed() {
+        let is_taken = |address: &str| {
+            let recipients = vec![address.to_owned()];
+            NotificationChannel::Email { recipients, subject_prefix: None }.check().is_ok()
+        };
+        let ours =
+            ["ops@example.com", "ops+night@例え.jp", "o'b.c@d-e.example", "a=b?c{d}@e", "1@2.3"];
+        for address in ours {
+            assert!(is_taken(address), "{address}");
+            let made = mailer().message(&notice("A test"), address, Timestamp::default());
+            assert!(made.is_ok(), "{address}: {:?}", made.err());
+        }
+        for address in ["a\u{202e}@b.c", "a@b\u{202e}.c", "\u{e9}@b.c", "a@-b.c", ".a@b.c"] {
+            assert!(!is_taken(address), "{address:?}");
+        }
+    }
+
+    #[test]
+    fn a_subject_holds_no_encoded_word_that_is_not_ours() {
+        let subject = "=?utf-8?B?YQ0KQmNjOiB4?=: Organisation";
+        let made = mailer().message(&notice(subject), "a@b.example", Timestamp::default());
+        let mail = String::from_utf8(made.unwrap().formatted()).unwrap();
+        assert!(mail.contains("Subject: = ?utf-8?B?"), "{mail}");
+        assert!(!mail.contains("=?"), "{mail}");
     }
 
     #[test]

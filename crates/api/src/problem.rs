@@ -175,6 +175,17 @@ impl From<StoreError> for Problem {
                 )
                 .retry_after(std::time::Duration::from_secs(60))
             }
+            error if error.is_full() => {
+                tracing::error!(%error, "a request failed on the database");
+                Self::new(
+                    503,
+                    "server_error",
+                    Some("database_unavailable"),
+                    "the database cannot write, because its disk is full; tell the operator of \
+                     this service",
+                )
+                .retry_after(std::time::Duration::from_secs(60))
+            }
             // What a database says is for the operator.
             error => {
                 tracing::error!(%error, "a request failed on the database");
@@ -318,5 +329,8 @@ mod tests {
         let (away, message) = code(StoreError::Unavailable { reason: "canary".into() });
         assert_eq!(away, "database_unavailable");
         assert!(message.contains("does not answer"), "{message}");
+        let (full, message) = code(StoreError::full());
+        assert_eq!(full, "database_unavailable");
+        assert!(message.contains("its disk is full"), "{message}");
     }
 }

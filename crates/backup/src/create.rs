@@ -15,6 +15,7 @@ use vault::{MasterKeys, PassphraseCost};
 
 use crate::archive::{Entry, Writer, to_json};
 use crate::contents::{Digest, End, Manifest};
+use crate::verify::vault;
 use crate::{BackupError, BackupKey, folder};
 
 /// Bytes of a blob that are read at once.
@@ -51,6 +52,10 @@ pub async fn create(
     out: &mut impl Write,
 ) -> Result<End, BackupError> {
     let Source { database, master_keys, blobs, folders, clock, rng } = source;
+    // A backup that nobody can open is known before a byte of it is written.
+    if let Some(read) = &master_keys {
+        check_keys(&database, read, &rng).await?;
+    }
     let mut out = Writer::begin(out, key, cost, clock.now(), rng.as_ref())?;
     let mut end = End::default();
     let manifest = Manifest {
@@ -95,6 +100,20 @@ pub async fn create(
     out.whole(&Entry::End, &to_json(&end)?)?;
     out.finish()?;
     Ok(end)
+}
+
+/// Fails where the master keys do not open what the database keeps sealed.
+async fn check_keys(
+    database: &StoreConfig,
+    read: &ReadKeys,
+    rng: &SharedRng,
+) -> Result<(), BackupError> {
+    let before = read()?;
+    let mut snapshot = Snapshot::open(database).await?;
+    let keys = read()?.followed_by(before)?;
+    let checked = snapshot.check_master_key(&*vault(&keys, rng)?).await;
+    snapshot.release().await?.close().await;
+    Ok(checked?)
 }
 
 /// Carries the blobs that are there, and returns the others.

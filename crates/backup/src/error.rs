@@ -75,6 +75,15 @@ pub enum BackupError {
         /// The folder.
         place: String,
     },
+    /// A restore was cut off while it moved its files.
+    #[error(
+        "{place} is not empty: a restore was cut off there near its end; restore into a new one, and \
+         into a new database where that is another"
+    )]
+    HalfRestored {
+        /// The folder.
+        place: String,
+    },
     /// The master keys cannot be had.
     #[error("the master keys cannot be read: {reason}")]
     MasterKeys {

@@ -22,6 +22,8 @@ use crate::{BackupError, BackupKey, folder};
 
 /// Where files are until all is there.
 const STAGING: &str = ".restoring";
+/// The file in that folder by which a later restore knows it as a restore's own.
+const MARKER: &str = ".kijun-restore";
 /// What may be in a data directory that counts as empty.
 const HARMLESS: &[&str] = &["node.lock", "lost+found"];
 
@@ -158,16 +160,27 @@ struct Staging {
 
 impl Staging {
     fn make(data_dir: &Path) -> Result<Self, BackupError> {
-        let reading = || BackupError::io(format!("look into {}", data_dir.display()));
-        for entry in fs::read_dir(data_dir).map_err(reading())? {
-            let name = entry.map_err(reading())?.file_name();
-            if HARMLESS.iter().all(|harmless| name != *harmless) {
-                return Err(BackupError::NotEmpty { place: data_dir.display().to_string() });
-            }
-        }
         let path = data_dir.join(STAGING);
-        let making = BackupError::io(format!("make {}", path.display()));
-        DirBuilder::new().mode(0o700).create(&path).map_err(making)?;
+        let is_ours = is_ours(&path);
+        let looking = || BackupError::io(format!("look into {}", data_dir.display()));
+        for entry in fs::read_dir(data_dir).map_err(looking())? {
+            let name = entry.map_err(looking())?.file_name();
+            if HARMLESS.iter().any(|harmless| name == *harmless) || is_ours && name == STAGING {
+                continue;
+            }
+            let place = data_dir.display().to_string();
+            return Err(match is_ours {
+                true => BackupError::HalfRestored { place },
+                false => BackupError::NotEmpty { place },
+            });
+        }
+        let making = || BackupError::io(format!("make {}", path.display()));
+        if is_ours {
+            tracing::info!(path = %path.display(), "a restore was cut off here; it begins anew");
+            fs::remove_dir_all(&path).map_err(making())?;
+        }
+        DirBuilder::new().mode(0o700).create(&path).map_err(making())?;
+        File::create_new(path.join(MARKER)).map_err(making())?;
         Ok(Self { path })
     }
 
@@ -176,12 +189,23 @@ impl Staging {
         let put = || {
             for entry in fs::read_dir(&self.path)? {
                 let entry = entry?;
+                if entry.file_name() == MARKER {
+                    continue;
+                }
                 fs::rename(entry.path(), data_dir.join(entry.file_name()))?;
             }
             File::open(data_dir)?.sync_all()
         };
         put().map_err(BackupError::io(format!("move the files into {}", data_dir.display())))
     }
+}
+
+/// Whether a restore made this folder that was cut off since: it has the marker, or nothing yet.
+fn is_ours(path: &Path) -> bool {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    is_folder
+        && (path.join(MARKER).is_file()
+            || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()))
 }
 
 impl Drop for Staging {

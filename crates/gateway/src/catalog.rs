@@ -257,6 +257,17 @@ fn check_model(spec: &ModelSpec, providers: &[ProviderSpec]) -> Result<(), Catal
                 format!("a target of model `{}` names no model", spec.name),
             ));
         }
+        // It goes into bodies, paths and logs; a provider may have chosen letters of its own.
+        if target.model.chars().count() > LONGEST_NAME || target.model.contains(char::is_control) {
+            return Err(invalid(
+                "targets.model",
+                format!(
+                    "a target of model `{}` names a model that no provider has: use at most \
+                     {LONGEST_NAME} characters, and no control characters",
+                    spec.name
+                ),
+            ));
+        }
     }
     if spec.fallbacks.iter().any(|fallback| fallback.model == spec.name) {
         return Err(invalid("fallbacks", format!("model `{}` falls back on itself", spec.name)));

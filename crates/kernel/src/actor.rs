@@ -11,6 +11,9 @@ use crate::{AdminKeyId, OrganizationId, RequestId};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Actor(Arc<Acting>);
 
+/// Characters of a user's name.
+const LONGEST_USER: usize = 200;
+
 /// What is known of an actor.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Acting {
@@ -37,7 +40,7 @@ pub enum Who {
     },
     /// Somebody with a shell on the machine, by the name of the operating system's user.
     Shell {
-        /// That name.
+        /// That name, cut to 200 characters.
         user: String,
     },
     /// Kijun itself: at its first start, or on its own schedule.
@@ -58,9 +61,10 @@ impl Actor {
         Self::of(Who::System { part: part.into() })
     }
 
-    /// A user of the shell.
+    /// A user of the shell, by the first characters of a name that the user can make as long as they
+    /// like.
     pub fn shell(user: &str) -> Self {
-        Self::of(Who::Shell { user: user.into() })
+        Self::of(Who::Shell { user: user.chars().take(LONGEST_USER).collect() })
     }
 
     fn of(who: Who) -> Self {
@@ -72,5 +76,20 @@ impl std::ops::Deref for Actor {
     type Target = Acting;
     fn deref(&self) -> &Acting {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_shells_user_is_bounded() {
+        let user = |name: &str| match &Actor::shell(name).who {
+            Who::Shell { user } => user.clone(),
+            who => panic!("{who:?}"),
+        };
+        assert_eq!(user("ann"), "ann");
+        assert_eq!(user(&"\u{e9}".repeat(5_000)).chars().count(), LONGEST_USER);
     }
 }

@@ -1,7 +1,7 @@
 //! Days and months in a time zone, as budgets and statements count them.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
@@ -72,9 +72,12 @@ pub struct Zone {
 )]
 pub struct NoSuchZone(String);
 
+/// Years of which a month can be named: those that every time zone and every sum of moments can tell.
+const YEARS: RangeInclusive<i16> = 1970..=2199;
+
 /// There is no such month.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{0}` is no month; write year and month such as \"2026-11\"")]
+#[error("`{0}` is no month from 1970 to 2199; write year and month such as \"2026-11\"")]
 pub struct NoSuchMonth(String);
 
 impl Zone {
@@ -118,7 +121,8 @@ impl Timestamp {
         if !(digits(year, 4) && digits(month, 2)) {
             return None;
         }
-        let day = jiff::civil::Date::new(year.parse().ok()?, month.parse().ok()?, 15).ok()?;
+        let year = year.parse().ok().filter(|year| YEARS.contains(year))?;
+        let day = jiff::civil::Date::new(year, month.parse().ok()?, 15).ok()?;
         let noon = TimeZone::UTC.to_timestamp(day.at(12, 0, 0, 0)).ok()?;
         Some(Self::from_secs(noon.as_second()))
     }
@@ -158,9 +162,14 @@ mod tests {
         for zone in zones.map(|zone| Zone::named(zone).unwrap()) {
             let month = Period::Month.around(Timestamp::in_month("2026-02").unwrap(), &zone);
             assert_eq!(month.end.since(month.start).as_secs(), 28 * 86_400, "{zone:?}");
+            for far in ["1970-01", "2199-12"] {
+                let month = Period::Month.around(Timestamp::in_month(far).unwrap(), &zone);
+                assert_eq!(month.end.since(month.start).as_secs(), 31 * 86_400, "{far} {zone:?}");
+            }
         }
-        for wrong in ["", "2026", "2026-13", "2026-00", "2026-1", "26-01", "+026-01", "2026-02-01"]
-        {
+        let years = ["9999-12", "2200-01", "1969-12", "0000-01"];
+        let forms = ["", "2026", "2026-13", "2026-00", "2026-1", "26-01", "+026-01", "2026-02-01"];
+        for wrong in years.into_iter().chain(forms) {
             assert!(Timestamp::in_month(wrong).is_err(), "{wrong}");
         }
     }

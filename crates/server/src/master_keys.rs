@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kernel::Rng;
 use secrecy::ExposeSecret as _;
-use store::Store;
+use store::{Store, StoreError};
 use vault::{KeyId, MasterKeys};
 
 use crate::cli::Failed;
@@ -109,14 +109,10 @@ impl KeyWatch {
                 tracing::info!(master_key = %key, "this node seals with its master key");
                 sealing = Some(*key);
             }
-            let now = looked.err().map(|failed| failed.to_string());
+            let now = looked.err();
             // Said once, and again when it is another.
-            if let Some(error) = now.as_ref().filter(|_| now != trouble) {
-                tracing::error!(
-                    error,
-                    "the master keys of this node are not what they should be; it serves on with \
-                     those that it has"
-                );
+            if let Some(found) = now.as_ref().filter(|_| now != trouble) {
+                found.tell();
             } else if now.is_none() && trouble.is_some() {
                 tracing::info!("the master keys of this node are in order again");
             }
@@ -125,11 +121,44 @@ impl KeyWatch {
         }
     }
 
-    async fn look(&self) -> Result<KeyId, Failed> {
+    async fn look(&self) -> Result<KeyId, Trouble> {
         // A file that cannot be read now must not keep the node from following the others.
         let loaded =
             self.source.load().and_then(|keys| Ok(self.store.master_keys_replace(&keys)?));
-        let sealing = self.store.master_key_follow(&self.node).await?;
-        loaded.map(|()| sealing)
+        let sealing = self.store.master_key_follow(&self.node).await.map_err(Trouble::of)?;
+        loaded.map(|()| sealing).map_err(|failed| Trouble::Keys(failed.to_string()))
+    }
+}
+
+/// Why a node does not know its keys to be in order.
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    /// They are not what they should be.
+    Keys(String),
+    /// The database that says so could not be asked.
+    Database(String),
+}
+
+impl Trouble {
+    fn of(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => Self::Database(error.to_string()),
+            error => Self::Keys(error.to_string()),
+        }
+    }
+
+    fn tell(&self) {
+        match self {
+            Self::Keys(error) => tracing::error!(
+                error,
+                "the master keys of this node are not what they should be; it serves on with \
+                 those that it has"
+            ),
+            Self::Database(error) => tracing::warn!(
+                error,
+                "the database could not be asked which master key seals; this node serves on with \
+                 the keys that it has"
+            ),
+        }
     }
 }

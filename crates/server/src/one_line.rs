@@ -22,6 +22,14 @@ pub(crate) fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static 
     .delimited(" ")
 }
 
+/// A text of which nothing leaves its place.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    // A text takes whatever is written to it.
+    let _ = OneLine(&mut line).write_str(text);
+    line
+}
+
 /// Writes what could leave its place escaped.
 struct OneLine<'a, W>(&'a mut W);
 

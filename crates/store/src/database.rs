@@ -319,6 +319,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_database_without_room_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("kijun.db").display());
+        let database = Database::open(&url, 1).await.unwrap();
+        let mut write = database.write().await.unwrap();
+        write.connection().execute("PRAGMA max_page_count = 1").await.unwrap();
+        let made = write.connection().execute("CREATE TABLE song (bird TEXT)").await;
+        let error = StoreError::from(made.unwrap_err());
+        assert!(error.is_full() && error.to_string().contains("disk is full"), "{error}");
+        assert!(!StoreError::from(sqlx::Error::PoolTimedOut).is_full());
+    }
+
+    #[tokio::test]
     async fn what_is_committed_survives_a_power_cut() {
         const FULL: i64 = 2;
         let folder = tempfile::tempdir().unwrap();

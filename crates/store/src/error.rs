@@ -127,7 +127,20 @@ pub enum StoreError {
     },
 }
 
+/// The reason of [`StoreError::Unavailable`] where the database answers, and has no room to write.
+const FULL: &str = "its disk is full, so it cannot write; make room there";
+
 impl StoreError {
+    /// The database answers, and has no room to write.
+    pub fn full() -> Self {
+        Self::Unavailable { reason: FULL.into() }
+    }
+
+    /// Whether it is [`StoreError::full`].
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Unavailable { reason } if reason == FULL)
+    }
+
     pub(crate) fn not_found(what: &'static str, id: &str) -> Self {
         Self::NotFound { what, id: id.into() }
     }
@@ -144,7 +157,9 @@ impl StoreError {
     /// that somebody else keeps busy, is away as ever.
     pub(crate) fn not_logged(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(error) if !is_away(error.as_ref()) => {
+            sqlx::Error::Database(error)
+                if !is_away(error.as_ref()) && !has_no_room(error.as_ref()) =>
+            {
                 Self::NotLogged { reason: error.message().into() }
             }
             error => error.into(),
@@ -171,6 +186,7 @@ impl From<sqlx::Error> for StoreError {
                          be reached, or raise its number of connections"
                     .into(),
             },
+            sqlx::Error::Database(error) if has_no_room(error.as_ref()) => Self::full(),
             // The message alone: a database's detail may quote values.
             sqlx::Error::Database(error) if refuses_value(error.as_ref()) => {
                 Self::Refused { reason: error.message().into() }
@@ -201,4 +217,12 @@ fn is_away(error: &dyn DatabaseError) -> bool {
         Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6),
         _ => ["08", "40", "55", "57"].iter().any(|class| code.starts_with(class)),
     }
+}
+
+/// Whether there is no room to write. SQLite: full. PostgreSQL: disk full.
+fn has_no_room(error: &dyn DatabaseError) -> bool {
+    error.code().is_some_and(|code| match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => number & 0xff == 13,
+        _ => code == "53100",
+    })
 }

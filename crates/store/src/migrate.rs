@@ -169,22 +169,30 @@ pub(crate) fn canary_place() -> Aad {
     Aad::new("vault_canary", "sealed", "1")
 }
 
+/// Fails where the canary was sealed with a key that is not here.
+pub(crate) fn open_canary(sealed: &[u8], vault: &Vault) -> Result<(), StoreError> {
+    vault.open(&canary_place(), sealed).map(drop).map_err(wrong)
+}
+
+fn wrong(source: VaultError) -> StoreError {
+    match source {
+        VaultError::WrongMasterKey { .. } => StoreError::WrongMasterKey { source },
+        source => StoreError::Sealed { what: "vault_canary".into(), source },
+    }
+}
+
 /// Without this, a wrong master key would show only when the first credential is needed. The key
 /// that the canary is sealed with is also the one that all seal with now.
 pub(crate) async fn check_canary(
     connection: &mut AnyConnection,
     vault: &Vault,
 ) -> Result<(), StoreError> {
-    let wrong = |source| match source {
-        VaultError::WrongMasterKey { .. } => StoreError::WrongMasterKey { source },
-        source => StoreError::Sealed { what: "vault_canary".into(), source },
-    };
     let row =
         sqlx::query("SELECT sealed FROM vault_canary").fetch_optional(&mut *connection).await?;
     match row {
         Some(row) => {
             let sealed = row.bytes_or_null("sealed")?.unwrap_or_default();
-            vault.open(&canary_place(), &sealed).map_err(wrong)?;
+            open_canary(&sealed, vault)?;
             vault.seal_with(Vault::sealed_with(&sealed).map_err(wrong)?).map_err(wrong)
         }
         None => {

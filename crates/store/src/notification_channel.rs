@@ -54,15 +54,32 @@ impl NotificationChannel {
                 format!("must have at most {LONGEST} characters, and no control characters");
             return Err(StoreError::invalid("a notification channel's subject prefix", reason));
         }
+        // Mail programs would read it as text in another encoding.
+        if prefix.contains("=?") {
+            let reason = "must not contain `=?`";
+            return Err(StoreError::invalid("a notification channel's subject prefix", reason));
+        }
         Ok(())
     }
 }
 
-/// Whether mail could go there; whether somebody reads it there only the mail server knows.
+/// Whether mail could go there; whether somebody reads it there only the mail server knows. The name
+/// of the host may be one of any script.
 fn is_address(text: &str) -> bool {
     let Some((user, host)) = text.rsplit_once('@') else { return false };
-    let odd = |c: char| c.is_control() || c.is_whitespace() || "<>(),;:\\\"[]".contains(c);
-    !user.is_empty() && !host.is_empty() && text.len() <= 254 && !text.contains(odd)
+    let is_atom = |atom: &str| {
+        let odd = |c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+/=?^_`{|}~-".contains(c));
+        !atom.is_empty() && !atom.contains(odd)
+    };
+    let is_label = |label: &str| {
+        let odd = |c: char| !(c.is_alphanumeric() || c == '-');
+        let hyphen = label.starts_with('-') || label.ends_with('-');
+        !label.is_empty() && label.len() <= 63 && !label.contains(odd) && !hyphen
+    };
+    text.len() <= 254
+        && user.len() <= 64
+        && user.split('.').all(is_atom)
+        && host.split('.').all(is_label)
 }
 
 #[cfg(test)]
@@ -89,12 +106,15 @@ mod tests {
             subject_prefix: prefix.map(Into::into),
         };
         assert!(channel(&["ops+night@例え.jp"], Some("本番")).check().is_ok());
-        for wrong in ["", "ops", "@b", "a@", "a b@c", "a@b,c@d", "A <a@b>", "a@b\r\nBcc: c@d"] {
+        let forms = ["", "ops", "@b", "a@", "a b@c", "a@b,c@d", "A <a@b>", "a@b\r\nBcc: c@d"];
+        let letters = ["a\u{202e}@b.c", "\u{e9}@b.c", "a@b\u{202e}.c", "a..b@c", "a@b..c", "a@-b"];
+        for wrong in forms.into_iter().chain(letters) {
             let error = channel(&["a@b.example", wrong], None).check().unwrap_err().to_string();
             assert!(error.contains("number 2"), "{wrong}: {error}");
         }
         assert!(channel(&[], None).check().is_err());
         assert!(channel(&["a@b"; 21], None).check().is_err());
         assert!(channel(&["a@b"], Some("a\nb")).check().is_err());
+        assert!(channel(&["a@b"], Some("=?utf-8?B?YQ0K?=")).check().is_err());
     }
 }

@@ -149,10 +149,8 @@ async fn the_log_names_no_end_user() {
             (call.cost, call.end_user) = (Some(dollars(5)), Some("dora-canary".to_owned()));
         })
         .await;
-    let log = Log::default();
-    let logging = log.listen();
+    let log = Log::listen();
     bench.look().await;
-    drop(logging);
     assert!(bench.subjects().await[0].contains("dora-canary"), "those who asked are told");
     let said = log.said();
     assert!(!said.contains("canary"), "{said}");

@@ -1,34 +1,51 @@
 //! What is logged, kept to be read.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use tracing::level_filters::LevelFilter;
-use tracing::subscriber::DefaultGuard;
 
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread has logged since it began to listen.
+    static HEARD: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// All that this thread logs, until it is dropped.
+pub(crate) struct Log(());
 
 impl Log {
-    /// Keeps all that this thread logs, until the guard is dropped.
-    pub(crate) fn listen(&self) -> DefaultGuard {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
-            .with_ansi(false)
-            .with_writer(move || log.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
+    /// Begins to listen. One subscriber serves all threads: with one for each, a place in the code
+    /// that another thread came by first, while nobody listened there, could stay silent.
+    pub(crate) fn listen() -> Self {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_max_level(LevelFilter::TRACE)
+                .with_ansi(false)
+                .with_writer(|| Heard)
+                .init();
+        });
+        HEARD.set(Some(Vec::new()));
+        Self(())
     }
 
     pub(crate) fn said(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(HEARD.with_borrow(|heard| heard.clone().unwrap_or_default())).unwrap()
     }
 }
 
-impl io::Write for Log {
+impl Drop for Log {
+    fn drop(&mut self) {
+        HEARD.set(None);
+    }
+}
+
+struct Heard;
+
+impl io::Write for Heard {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        HEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| heard.extend(bytes)));
         Ok(bytes.len())
     }
 

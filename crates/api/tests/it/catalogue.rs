@@ -83,6 +83,7 @@ async fn what_cannot_work_is_refused() {
     let app = TestApp::start().await;
     let target = json!([{"provider": "nobody", "model": "m"}]);
     let heavy = json!([{"provider": "kijun-sim", "model": "m", "weight": 1_000_001}]);
+    let to = |model: &str| json!([{"provider": "kijun-sim", "model": model}]);
     for (path, body, param) in [
         ("/providers", json!({"name": "p", "kind": "opnai"}), "provider"),
         ("/providers", json!({"name": "a b", "kind": "sim"}), "name"),
@@ -97,6 +98,8 @@ async fn what_cannot_work_is_refused() {
         ("/models", json!({"name": "m", "targets": []}), "targets"),
         ("/models", json!({"name": "m", "targets": target}), "targets.provider"),
         ("/models", json!({"name": "m", "targets": [{"provider": "p"}]}), "targets[0].model"),
+        ("/models", json!({"name": "m", "targets": to("a\r\nb")}), "targets.model"),
+        ("/models", json!({"name": "m", "targets": to(&"x".repeat(300_000))}), "targets.model"),
     ] {
         let error = app.try_admin("POST", path, body.clone()).await.is_error(400);
         assert_eq!(error["param"], param, "{body}: {error}");

@@ -102,6 +102,7 @@ async fn a_statement_is_of_a_month_in_a_zone() {
     assert_eq!((&future["complete"], &future["requests"]), (&json!(false), &json!(0)));
     for (wrong, param) in [
         ("month=2027-13", "month"),
+        ("month=9999-12", "month"),
         ("month=January", "month"),
         ("time_zone=Mars/Olympus", "time_zone"),
         ("zone=UTC", "zone"),

@@ -1,8 +1,13 @@
 //! Backups that are not what was written.
 
-use backup::BackupError;
+use std::fs;
 
-use crate::bench::{Bench, create, elsewhere, names, restore, verify};
+use backup::BackupError;
+use kernel::SystemRng;
+use store::StoreError;
+use vault::MasterKeys;
+
+use crate::bench::{Bench, create, create_into, elsewhere, names, restore, verify};
 
 /// Neither calls it good, and nothing is left of what was begun.
 async fn refused(bytes: &[u8], what: &str) -> BackupError {
@@ -65,4 +70,56 @@ async fn another_passphrase_says_so() {
     let rng = std::sync::Arc::new(kernel::SystemRng);
     let error = backup::verify(&bytes[..], &wrong, None, rng).unwrap_err();
     assert!(matches!(error, BackupError::WrongKey { wanted: "passphrase" }), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_master_key_is_known_before_a_byte_is_written() {
+    let bench = Bench::new().await;
+    let mut source = bench.source();
+    let wrong = tempfile::tempdir().unwrap();
+    let path = wrong.path().join("master.key");
+    MasterKeys::load_or_create(&path, &SystemRng).unwrap();
+    source.master_keys = Some(Box::new(move || Ok(MasterKeys::load(&path)?)));
+    let mut out = Vec::new();
+    let error = create_into(source, &mut out).await.unwrap_err();
+    assert!(matches!(error, BackupError::Store(StoreError::WrongMasterKey { .. })), "{error}");
+    assert!(out.is_empty(), "nothing is written");
+
+    // Who leaves the keys out may have none.
+    let mut source = bench.source();
+    source.master_keys = None;
+    create_into(source, &mut out).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restore_goes_on_where_one_was_killed() {
+    let bytes = some().await;
+    for killed_with in [&[][..], &[".kijun-restore", "kijun.db", "master.key"]] {
+        let (_folder, path) = elsewhere();
+        let half = path.join(".restoring");
+        fs::create_dir(&half).unwrap();
+        killed_with.iter().for_each(|name| fs::write(half.join(name), "half").unwrap());
+        restore(&bytes, &path).await.unwrap();
+        assert!(names(&path).iter().all(|name| !name.contains("restor")), "{:?}", names(&path));
+        assert_ne!(fs::read(path.join("kijun.db")).unwrap(), b"half");
+    }
+}
+
+#[tokio::test]
+async fn what_no_restore_made_is_left_alone() {
+    let bytes = some().await;
+    let (_folder, path) = elsewhere();
+    let half = path.join(".restoring");
+    fs::create_dir(&half).unwrap();
+    fs::write(half.join("diary"), "mine").unwrap();
+    let error = restore(&bytes, &path).await.unwrap_err();
+    assert!(matches!(error, BackupError::NotEmpty { .. }), "{error}");
+    assert_eq!(fs::read(half.join("diary")).unwrap(), b"mine");
+
+    // Killed while it moved its files: nobody can tell what is missing.
+    fs::rename(half.join("diary"), half.join(".kijun-restore")).unwrap();
+    fs::write(path.join("kijun.db"), "moved").unwrap();
+    let error = restore(&bytes, &path).await.unwrap_err();
+    assert!(matches!(error, BackupError::HalfRestored { .. }), "{error}");
+    assert!(half.exists() && path.join("kijun.db").exists());
 }

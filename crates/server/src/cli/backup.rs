@@ -56,7 +56,10 @@ impl Secret {
     /// The passphrase or key itself.
     pub(super) fn read(&self, environment: &Environment) -> Result<BackupKey, Failed> {
         let text = match &self.passphrase_file {
-            Some(path) => Some(read_secret_file(path)?),
+            Some(path) => Some(
+                read_secret_file(path)
+                    .map_err(|error| Failed::new(format!("--passphrase-file: {error}")))?,
+            ),
             None => environment.secret("KIJUN_BACKUP_PASSPHRASE")?,
         };
         let text = text.ok_or_else(|| {

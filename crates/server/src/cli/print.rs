@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Write as _};
 use kernel::Timestamp;
 use kernel::catalog::Source;
 
+use crate::one_line::escaped;
+
 /// A line, in one piece. A node goes on when nobody reads what it says, and a command when its
 /// reader has seen enough; any other trouble is told.
 pub(super) fn line(text: &str) {
@@ -23,10 +25,15 @@ pub(super) fn complain(text: &str) {
     let _ = std::io::stderr().lock().write_all(format!("kijun: {text}\n").as_bytes());
 }
 
-/// Rows under a heading, each column as wide as its widest cell.
+/// Characters of a cell that are shown, but in the last column, which pushes no other aside.
+const LONGEST_CELL: usize = 200;
+
+/// Rows under a heading, each column as wide as its widest cell. A cell stays in its row, whatever
+/// is written in it.
 pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
+    let rows: Vec<_> = rows.iter().map(shown).collect();
     let mut widths = heading.map(str::len);
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -36,9 +43,20 @@ pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
         line(padded.collect::<Vec<_>>().join("  ").trim_end());
     };
     show(heading);
-    for row in rows {
+    for row in &rows {
         show(row.each_ref().map(String::as_str));
     }
+}
+
+/// A row as it is shown.
+fn shown<const N: usize>(row: &[String; N]) -> [String; N] {
+    let mut row = row.each_ref().map(|cell| escaped(cell));
+    for cell in row.iter_mut().rev().skip(1) {
+        if cell.chars().count() > LONGEST_CELL {
+            *cell = cell.chars().take(LONGEST_CELL - 1).chain(['\u{2026}']).collect();
+        }
+    }
+    row
 }
 
 /// Where something was written down.
@@ -68,4 +86,20 @@ pub(super) fn key_state(
 /// When a key was last used.
 pub(super) fn last_used(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "never".to_owned(), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_stays_in_its_row() {
+        let row =
+            ["root\nforged \u{1b}[31m\u{202e}".to_owned(), "x".repeat(5_000), "y".repeat(5_000)];
+        let [forged, middle, last] = shown(&row);
+        assert_eq!(forged, r"root\nforged \u{1b}[31m\u{202e}");
+        assert_eq!(middle.chars().count(), LONGEST_CELL);
+        assert!(middle.ends_with('\u{2026}'));
+        assert_eq!(last, row[2], "the last column pushes nothing aside");
+    }
 }

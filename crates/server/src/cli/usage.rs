@@ -56,7 +56,13 @@ impl Of {
             None => now,
         };
         let whole = Period::Month.around(month, &Zone::utc());
+        if whole.start > now {
+            let month = self.month.as_deref().unwrap_or_default();
+            return Err(Failed::new(format!(
+                "--month: `{month}` has not begun, so no call is of it"
+            )));
+        }
         // No call is of tomorrow.
-        Ok(whole.start..whole.end.min(now.max(whole.start)))
+        Ok(whole.start..whole.end.min(now))
     }
 }

@@ -141,6 +141,14 @@ pub(crate) struct SimConfig {
 /// Why the configuration cannot be used. Every message says what, where, and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
+    /// A file with a secret cannot be read.
+    #[error("the file {} that should hold a secret cannot be read: {source}", path.display())]
+    UnreadableSecret {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file cannot be read.
     #[error("the configuration file {} cannot be read: {source}", path.display())]
     Unreadable {

@@ -59,6 +59,6 @@ impl SecretSource {
 /// A secret from a file, without the newline that editors add.
 pub(crate) fn read_secret_file(path: &Path) -> Result<SecretString, ConfigError> {
     let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        .map_err(|source| ConfigError::UnreadableSecret { path: path.to_owned(), source })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
 }

@@ -96,6 +96,9 @@ fn a_backup_without_a_secret_or_an_installation_is_refused() {
     assert!(message(&run(folder.path(), &create)).contains("KIJUN_BACKUP_PASSPHRASE"));
     assert!(message(&with_passphrase(folder.path(), &create)).contains("start `kijun` once"));
     assert!(!folder.path().join("data").exists());
+    let nowhere = ["backup", "create", "--to", "-", "--passphrase-file", "/nonexistent"];
+    let told = message(&run(folder.path(), &nowhere));
+    assert!(told.contains("--passphrase-file: the file /nonexistent"), "{told}");
     let mut weak = kijun(folder.path());
     let weak = weak.env("KIJUN_BACKUP_PASSPHRASE", "hunter2").args(create).output().unwrap();
     assert!(message(&weak).contains("too short") && !message(&weak).contains("hunter2"));
@@ -143,6 +146,10 @@ fn the_master_key_is_replaced_under_a_running_node() {
     std::fs::write(folder.path().join("data/master.key"), first).unwrap();
     let refused = run(folder.path(), &["projects", "list"]);
     assert!(message(&refused).contains("master key"), "the old key alone opens nothing");
+    let file = folder.path().join("kijun.backup");
+    let create = ["backup", "create", "--to", file.to_str().unwrap()];
+    let told = message(&with_passphrase(folder.path(), &create));
+    assert!(told.contains("master key") && !file.exists(), "{told}");
 }
 
 #[test]

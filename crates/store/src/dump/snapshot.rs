@@ -6,13 +6,14 @@ use futures_util::TryStreamExt as _;
 use kernel::ProjectId;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+use vault::Vault;
 
 use super::DumpSummary;
 use super::frame::{End, Head, RowsWriter, Value, end, head};
 use super::schema::{Kind, Table, tables};
 use crate::columns::{Columns, places};
 use crate::database::Database;
-use crate::migrate::NEWEST;
+use crate::migrate::{NEWEST, open_canary};
 use crate::{StoreConfig, StoreError};
 
 /// Bytes of rows that are written at once.
@@ -66,6 +67,23 @@ impl Snapshot {
     /// The version of its schema.
     pub const fn schema_version(&self) -> i64 {
         self.version
+    }
+
+    /// Looks whether what the database keeps sealed can be opened with these keys.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongMasterKey`]
+    pub async fn check_master_key(&mut self, vault: &Vault) -> Result<(), StoreError> {
+        if self.tables.iter().all(|table| table.name != "vault_canary") {
+            return Ok(());
+        }
+        let row = sqlx::query("SELECT sealed FROM vault_canary")
+            .fetch_optional(&mut *self.transaction)
+            .await?;
+        match row {
+            Some(row) => open_canary(&row.bytes_or_null("sealed")?.unwrap_or_default(), vault),
+            None => Ok(()),
+        }
     }
 
     /// Writes all rows, in pieces of a megabyte or so, or of one row where that is larger.
