@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from pipe import Connection, pipe
+from pipe import Connection, listening, pipe
 
 
 class Way(Enum):
@@ -56,11 +56,9 @@ class Relay:
 @asynccontextmanager
 async def relay(target: int) -> AsyncIterator[Relay]:
     made = Relay(target)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
-        yield made
-    finally:
-        server.close()
-        made.cut(Way.BROKEN)
-        made.flowing.set()
+    async with listening(made.serve) as made.port:
+        try:
+            yield made
+        finally:
+            made.cut(Way.BROKEN)
+            made.flowing.set()

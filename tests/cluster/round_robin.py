@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from pipe import Connection, pipe
+from pipe import Connection, listening, pipe
 
 
 class RoundRobin:
@@ -45,9 +45,5 @@ class RoundRobin:
 @asynccontextmanager
 async def round_robin(ports: Sequence[int]) -> AsyncIterator[RoundRobin]:
     made = RoundRobin(ports)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.serve) as made.port:
         yield made
-    finally:
-        server.close()

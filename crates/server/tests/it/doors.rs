@@ -123,8 +123,9 @@ fn a_certificate_that_cannot_be_used_opens_no_door() {
     certificate(folder.path());
     let file = folder.path().join("kijun.toml");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    std::fs::write(&file, format!("[server.tls]\ncertificate = {:?}\n", path("kijun.pem")))
-        .unwrap();
+    let server = "[server]\nlisten = \"127.0.0.1:0\"";
+    let tls = format!("[server.tls]\ncertificate = {:?}\n", path("kijun.pem"));
+    std::fs::write(&file, format!("{server}\n{tls}")).unwrap();
     for verb in ["serve", "check"] {
         let output = run(folder.path(), &["--config", file.to_str().unwrap(), verb]);
         assert!(!output.status.success());
