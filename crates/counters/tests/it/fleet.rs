@@ -133,9 +133,9 @@ pub(crate) fn assert_held(admitted: u64, allowed: u64) {
     assert!(admitted * 20 >= allowed * 19, "{admitted} of {allowed}: too few");
 }
 
-/// The same just after a fault, when not all nodes have said yet what they used meanwhile: then a
-/// twentieth too much is allowed, too, which is made up for later.
-pub(crate) fn assert_nearly_held(admitted: u64, allowed: u64) {
-    assert!(admitted <= allowed + allowed / 20, "{admitted} of {allowed}: too many");
+/// The same just after faults, when not all nodes have said yet what they used meanwhile: then a
+/// twentieth too much is allowed for each, too, which is made up for later.
+pub(crate) fn assert_nearly_held(admitted: u64, allowed: u64, faults: u64) {
+    assert!(admitted <= allowed + faults * allowed / 20, "{admitted} of {allowed}: too many");
     assert!(admitted * 20 >= allowed * 19, "{admitted} of {allowed}: too few");
 }

@@ -123,9 +123,10 @@ async fn counters_that_are_forgotten_in_the_middle_are_remembered(bench: &Bench)
     let nodes = Node::three(|name| bench.sharing(name), &[limit(RequestsPerMinute, 900)]).await;
     let began = Instant::now();
     let lasts = Duration::from_secs(3);
+    let faults = 2;
     let flush = async {
-        for _ in 0..5 {
-            sleep(lasts / 6).await;
+        for _ in 0..faults {
+            sleep(lasts / 3).await;
             bench.flush().await;
         }
     };
@@ -136,5 +137,5 @@ async fn counters_that_are_forgotten_in_the_middle_are_remembered(bench: &Bench)
         flush,
     );
     // What other nodes drew since a node last heard is forgotten with the counters, every time.
-    assert_nearly_held(one + two + three, allowed(900, began.elapsed()));
+    assert_nearly_held(one + two + three, allowed(900, began.elapsed()), faults);
 }
