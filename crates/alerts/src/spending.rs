@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use kernel::{Budget, BudgetId, Money, OrganizationId, Period, ProjectId, Scope, Timestamp, Zone};
+use kernel::{
+    Budget, BudgetId, Enforcement, Money, OrganizationId, Period, ProjectId, Scope, Timestamp, Zone,
+};
 use serde_json::json;
 use store::{
     BudgetRow, BudgetStanding, Firing, NotificationChannel, SpendAlert, StoreError, UsageQuery,
@@ -214,17 +216,25 @@ fn reached<'a>(
     row: &'a BudgetRow,
     standing: &BudgetStanding,
 ) -> BTreeMap<u32, Vec<&'a NotificationChannel>> {
-    // That all is used up is always told: it is when calls are refused.
+    // That all is used up is always told, and that calls are refused before it is, because they may
+    // cost more than what is left.
     let mut all: BTreeMap<u32, Vec<&NotificationChannel>> = BTreeMap::from([(100, Vec::new())]);
     for alert in &row.alerts {
         all.entry(alert.percent).or_default().push(&alert.channel);
     }
     let nanos = |money: Money| i128::from(money.as_nanos());
     let spent = nanos(standing.spent) * 100;
+    let refuses = refuses(&row.budget, standing);
     all.retain(|percent, _| {
-        standing.spent > Money::ZERO && spent >= nanos(standing.amount) * i128::from(*percent)
+        let reached = spent >= nanos(standing.amount) * i128::from(*percent);
+        standing.spent > Money::ZERO && reached || *percent == 100 && refuses
     });
     all
+}
+
+/// Whether calls are refused for the sake of the budget.
+fn refuses(budget: &Budget, standing: &BudgetStanding) -> bool {
+    budget.enforcement == Enforcement::Hard && standing.refuses()
 }
 
 fn budget_event(budget: &Budget, standing: &BudgetStanding, percent: u32, now: Timestamp) -> Event {
@@ -235,27 +245,39 @@ fn budget_event(budget: &Budget, standing: &BudgetStanding, percent: u32, now: T
     };
     let of_model =
         budget.model.as_ref().map(|model| format!(", calls of {model}")).unwrap_or_default();
-    let hard = budget.enforcement == kernel::Enforcement::Hard;
+    let hard = budget.enforcement == Enforcement::Hard;
+    let spent = dollars(standing.spent);
     let ended = standing.period.end <= now;
     let (is, lasts) = if ended { ("was", "lasted") } else { ("is", "lasts") };
     let what_now = match (hard, percent >= 100) {
         _ if ended => "That period is over: calls count to the next one.",
         (true, true) => {
-            "Calls that would cost more are refused until the period ends, or the budget is raised."
+            "Calls that may cost more than what is left are refused until the period ends, or the budget \
+             is raised."
         }
         (true, false) => "At 100 % calls are refused. Raise the budget if that must not happen.",
         (false, _) => "Calls go on: the budget is soft.",
     };
+    let whose = format!("{period}'s budget");
+    let (subject, log) = match percent == 100 && standing.spent < standing.amount {
+        true => (
+            format!("The {whose} of {scope} {name} refuses calls: {spent} {is} spent"),
+            format!("a {whose} refuses calls: {id}"),
+        ),
+        false => (
+            format!("{percent} % of the {whose} of {scope} {name} {is} spent"),
+            format!("{percent} % of a {whose} {is} spent: {id}"),
+        ),
+    };
     Event {
         kind: BUDGET_REACHED,
-        subject: format!("{percent} % of the {period}'s budget of {scope} {name} {is} spent"),
-        log: format!("{percent} % of a {period}'s budget {is} spent: {id}"),
+        subject,
+        log,
         text: format!(
-            "The budget of {scope} {name}{of_model} is {amount} a {period}. {spent} of it {is} spent: \
-             {percent} % {is} reached.\n\nThe period {lasts} from {start} to {end} ({zone} counts).\n\
+            "The budget of {scope} {name}{of_model} is {amount} a {period}. {spent} of it {is} \
+             spent.\n\nThe period {lasts} from {start} to {end} ({zone} counts).\n\
              {what_now}\n\nBudget: {id}\n",
             amount = dollars(standing.amount),
-            spent = dollars(standing.spent),
             start = standing.period.start,
             end = standing.period.end,
             zone = budget.zone.name(),
@@ -272,6 +294,7 @@ fn budget_event(budget: &Budget, standing: &BudgetStanding, percent: u32, now: T
             "period_end": standing.period.end.as_secs(),
             "enforcement": if hard { "hard" } else { "soft" },
             "percent": percent,
+            "refuses_calls": refuses(budget, standing),
             "amount": standing.amount.to_string(),
             "spent": standing.spent.to_string(),
         }),

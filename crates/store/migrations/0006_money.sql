@@ -267,12 +267,14 @@ CREATE UNIQUE INDEX budget_once ON budget
     (organization_id, scope, COALESCE(subject, ''), COALESCE(model, ''), period, enforcement);
 
 -- What the records in the ledger have spent of a budget in each of its periods. subject is empty
--- where a budget counts all its calls together.
+-- where a budget counts all its calls together. refused is the least that a call needed and there was
+-- not left; NULL: none was refused.
 CREATE TABLE spend (
     budget_id TEXT NOT NULL,
     subject TEXT NOT NULL,
     period_start BIGINT NOT NULL,
     spent BIGINT NOT NULL,
+    refused BIGINT,
     PRIMARY KEY (budget_id, subject, period_start)
 ){clustered};
 CREATE INDEX spend_by_period ON spend (period_start);

@@ -20,8 +20,23 @@ pub struct BudgetStanding {
     pub spent: Money,
     /// What nodes hold on top of that, for calls under way and those to come.
     pub leased: Money,
+    /// The least that a call needed in this period and there was not left then.
+    pub refused: Option<Money>,
     /// From when to when the period lasts.
     pub period: Range<Timestamp>,
+}
+
+impl BudgetStanding {
+    /// What nobody has spent or holds.
+    pub fn left(&self) -> Money {
+        Money::from_nanos(self.amount.as_nanos() - self.spent.as_nanos() - self.leased.as_nanos())
+    }
+
+    /// Whether calls are refused, if the budget is a hard one: all is spent, or what is left is less
+    /// than a call needed that was refused before.
+    pub fn refuses(&self) -> bool {
+        self.spent >= self.amount || self.refused.is_some_and(|needed| self.left() < needed)
+    }
 }
 
 /// Standings of one budget that are told at once.
@@ -55,7 +70,7 @@ impl Store {
             }
             let period = budget.period.around(at, &budget.zone);
             let rows = sqlx::query(
-                "SELECT s.subject, s.spent, CAST(COALESCE((
+                "SELECT s.subject, s.spent, s.refused, CAST(COALESCE((
                      SELECT SUM(l.amount) FROM spend_lease l
                      JOIN spend_holder h ON h.holder = l.holder AND h.renewed_at > $3
                      WHERE l.budget_id = s.budget_id AND l.subject = s.subject
@@ -79,6 +94,7 @@ impl Store {
                     amount: budget.amount,
                     spent: Money::from_nanos(row.number("spent")?),
                     leased: Money::from_nanos(row.number("leased")?),
+                    refused: row.number_or_null("refused")?.map(Money::from_nanos),
                     period: period.clone(),
                 });
             }

@@ -147,6 +147,27 @@ pub(crate) async fn lock(
     upsert(connection, engine, &nothing).await
 }
 
+/// Writes down that so much of these accounts was asked for and is not left.
+pub(crate) async fn refuse(
+    connection: &mut AnyConnection,
+    needed: &Sums,
+) -> Result<(), StoreError> {
+    for (account, needed) in needed {
+        sqlx::query(
+            "UPDATE spend SET refused = $1
+             WHERE budget_id = $2 AND subject = $3 AND period_start = $4
+               AND (refused IS NULL OR refused > $1)",
+        )
+        .bind(*needed)
+        .bind(account.budget.as_str())
+        .bind(account.subject.as_str())
+        .bind(account.period_start.as_micros())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
 async fn upsert(
     connection: &mut AnyConnection,
     engine: Engine,

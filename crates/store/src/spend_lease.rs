@@ -100,7 +100,7 @@ impl Store {
         let accounts = there.iter().map(|ask| ask.account.clone());
         let spent = spend::lock(connection, engine, accounts).await?;
         let leased = leased(connection, engine, &holder.name, spent.keys(), now).await?;
-        let mut granted = Sums::new();
+        let (mut granted, mut refused) = (Sums::new(), Sums::new());
         let mut drawn = SpendDrawn { nodes, ..SpendDrawn::default() };
         for ask in there {
             let spent = spent.get(&ask.account).copied().unwrap_or(0);
@@ -109,6 +109,12 @@ impl Store {
             let left = amount.as_nanos().saturating_sub(spent).saturating_sub(all);
             let grant = grant(ask, left, lease_share(left, amount, nodes));
             granted.insert(ask.account.clone(), grant);
+            let (owed, least) = (ask.owed.as_nanos(), ask.least.as_nanos());
+            // What is more than the whole budget says nothing about what is left of it.
+            let may_be_had = (1..=amount.as_nanos()).contains(&least);
+            if may_be_had && grant < owed.saturating_add(least) {
+                refused.insert(ask.account.clone(), least);
+            }
             let standing = SpendStanding {
                 account: ask.account.clone(),
                 amount,
@@ -120,6 +126,7 @@ impl Store {
         }
         granted.retain(|_, grant| *grant > 0);
         change(connection, engine, &holder.name, &granted, 1).await?;
+        spend::refuse(connection, &refused).await?;
         write.commit().await?;
         Ok(drawn)
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kernel::limit::LimitScope;
-use kernel::{Clock, Enforcement, Period, Timestamp, Zone};
-use store::{BudgetAlert, BudgetChange, BudgetRow, NewBudget};
+use kernel::{Clock, Enforcement, Money, Period, Timestamp, Zone};
+use store::{BudgetAlert, BudgetChange, BudgetRow, LeaseHolder, NewBudget, SpendAccount, SpendAsk};
 
 use crate::bench::{Bench, dollars, email};
 use crate::log::Log;
@@ -49,6 +49,37 @@ async fn every_share_is_told_once_a_period() {
     assert_eq!(subjects().await.len(), 2);
     bench.call(4, |call| call.cost = Some(dollars(5))).await;
     assert_eq!(subjects().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_hard_budget_that_refuses_calls_tells_before_it_is_spent() {
+    let bench = Bench::new().await;
+    let row = budget(&bench, LimitScope::Organization, &[80, 100]).await;
+    let hard = BudgetChange { enforcement: Some(Enforcement::Hard), ..BudgetChange::default() };
+    bench.store.budget_update(&bench.scope, &row.budget.id, hard).await.unwrap();
+    bench.call(1, |call| call.cost = Some(dollars(7))).await;
+    bench.look().await;
+    assert!(bench.subjects().await.is_empty());
+    // A call needs four dollars, and there are three.
+    let period = row.budget.period.around(bench.clock.now(), &row.budget.zone);
+    let ask = SpendAsk {
+        account: SpendAccount {
+            budget: row.budget.id.clone(),
+            subject: String::new(),
+            period_start: period.start,
+        },
+        owed: Money::ZERO,
+        least: dollars(4),
+        most: dollars(4),
+    };
+    let holder = LeaseHolder { name: "a/1".into(), node: "a".into() };
+    bench.store.spend_draw(&holder, &[ask]).await.unwrap();
+    for _ in 0..2 {
+        bench.look().await;
+        let said = bench.subjects().await;
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].ends_with("refuses calls: $7.00 is spent"), "{said:?}");
+    }
 }
 
 #[tokio::test]

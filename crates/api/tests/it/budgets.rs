@@ -1,5 +1,7 @@
 //! Budgets and spend limits over HTTP: what holds, how it stands, what is refused.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, hello};
@@ -163,17 +165,28 @@ async fn a_spend_limit_that_refuses_calls_is_enforced_before_all_is_spent() {
         |cents: u32| json!({"threshold_amount": cents, "currency": "USD", "interval": "month"});
     spend(&app, 20).await;
     for path in ["/spend_limit", &*project] {
-        let set = app.admin("POST", path, wish(100)).await;
-        assert_eq!(set["enforcement"]["status"], "inactive", "{set}");
-        spend(&app, 20).await;
-        let set = app.admin("POST", path, wish(50)).await;
-        assert_eq!(set["enforcement"]["status"], "enforcing", "{set}");
-        let body = json!({
-            "model": "kijun-sim", "max_tokens": 20,
-            "messages": [{"role": "user", "content": "Hello"}],
-        });
-        let refused = app.chat(body).await.is_error(429);
+        let status = async || {
+            let shown = app.admin("GET", path, Value::Null).await;
+            shown["enforcement"]["status"].as_str().unwrap().to_owned()
+        };
+        app.admin("POST", path, wish(30)).await;
+        assert_eq!(status().await, "inactive");
+        let of_tokens = |tokens: u32| {
+            json!({
+                "model": "kijun-sim", "max_tokens": tokens,
+                "messages": [{"role": "user", "content": "Hello"}],
+            })
+        };
+        // One that costs more than the whole limit says nothing about what is left of it.
+        app.chat(of_tokens(31)).await.is_error(429);
+        assert_eq!(status().await, "inactive");
+        // What there is left is believed for a second.
+        app.clock.advance(Duration::from_secs(2));
+        let refused = app.chat(of_tokens(20)).await.is_error(429);
         assert_eq!(refused["code"], "insufficient_quota", "{refused}");
+        assert_eq!(status().await, "enforcing");
+        app.admin("POST", path, wish(50)).await;
+        assert_eq!(status().await, "inactive");
         app.admin("DELETE", path, Value::Null).await;
     }
 }

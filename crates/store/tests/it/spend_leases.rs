@@ -101,6 +101,12 @@ async fn what_is_spent_comes_off_the_lease(bench: &Bench) {
     let asks = [ask(&account, 500, 100, 100)];
     let drawn = store.spend_draw(&holder("a"), &asks).await.unwrap();
     assert_eq!(drawn.grants[0].0.as_nanos(), 500);
+    let ids = [account.budget.clone()];
+    let standing = async || store.budget_standing(&acme.scope, &ids).await.unwrap().remove(0);
+    let refused = standing().await;
+    assert_eq!((refused.refused, refused.refuses()), (Some(Money::from_nanos(100)), true));
+    store.spend_give_back(&holder("a"), &[(account, Money::from_nanos(100))]).await.unwrap();
+    assert!(!standing().await.refuses(), "there is enough again");
 }
 
 async fn what_is_given_back_is_there_for_others(bench: &Bench) {

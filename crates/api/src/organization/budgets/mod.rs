@@ -199,7 +199,7 @@ impl Budget {
 
 impl Account {
     fn new(standing: BudgetStanding) -> Self {
-        let BudgetStanding { account, amount, spent, leased, period } = standing;
+        let BudgetStanding { account, amount, spent, leased, period, .. } = standing;
         let left = amount.as_nanos() - spent.as_nanos() - leased.as_nanos();
         Self {
             subject: Some(account.subject).filter(|subject| !subject.is_empty()),

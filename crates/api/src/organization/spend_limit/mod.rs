@@ -9,7 +9,7 @@ pub(super) mod update;
 use kernel::limit::LimitScope;
 use kernel::{BudgetId, Enforcement, Money, Period, Scope};
 use serde::{Deserialize, Serialize};
-use store::{BudgetRow, BudgetStanding, UsageQuery};
+use store::{BudgetRow, BudgetStanding};
 use utoipa::ToSchema;
 
 use crate::App;
@@ -17,9 +17,6 @@ use crate::problem::Problem;
 
 /// Nano-dollars in a cent.
 pub(super) const CENT: i64 = 10_000_000;
-/// Days of the longest month.
-const MOST_DAYS: u32 = 31;
-
 /// What a month may cost.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SpendLimit {
@@ -38,8 +35,8 @@ pub(crate) struct SpendLimit {
 /// Whether a limit refuses calls now.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LimitEnforcement {
-    /// `enforcing` while too little is left for a call that costs as much as those of the month did,
-    /// else `inactive`.
+    /// `enforcing` while there is less left than a call needed that was refused, or nothing; else
+    /// `inactive`.
     status: &'static str,
 }
 
@@ -142,10 +139,8 @@ impl Of {
         amount: Money,
     ) -> Result<SpendLimit, Problem> {
         let standing = app.store.budget_standing(scope, std::slice::from_ref(id)).await?;
-        let status = match standing.first() {
-            Some(standing) if self.is_short(app, scope, standing).await? => "enforcing",
-            _ => "inactive",
-        };
+        let refuses = standing.iter().any(BudgetStanding::refuses);
+        let status = if refuses { "enforcing" } else { "inactive" };
         Ok(SpendLimit {
             object: self.object(),
             threshold_amount: amount.as_nanos() / CENT,
@@ -153,30 +148,5 @@ impl Of {
             interval: "month",
             enforcement: LimitEnforcement { status },
         })
-    }
-    /// Whether what is left, beside what calls under way hold, is too little for a usual call: calls are
-    /// refused for what they may cost, before all is spent.
-    async fn is_short(
-        &self,
-        app: &App,
-        scope: &Scope,
-        standing: &BudgetStanding,
-    ) -> Result<bool, Problem> {
-        let BudgetStanding { amount, spent, leased, period, .. } = standing;
-        let left = amount.as_nanos() - spent.as_nanos() - leased.as_nanos();
-        let project = self.subject().map(Into::into);
-        let whose = Scope { organization: scope.organization.clone(), project };
-        let query = UsageQuery {
-            end: Some(period.end),
-            limit: Some(MOST_DAYS),
-            ..UsageQuery::new(Vec::new(), period.start)
-        };
-        let month = app.store.usage(&whose, &query).await?;
-        let rows = month.buckets.iter().flat_map(|day| &day.results);
-        let (calls, cost) = rows.fold((0, Money::ZERO), |(calls, cost), row| {
-            (calls + row.requests.saturating_sub(row.unpriced_requests), cost + row.cost)
-        });
-        let usual = cost.as_nanos() / i64::try_from(calls).unwrap_or(i64::MAX).max(1);
-        Ok(left < usual.max(1))
     }
 }
