@@ -62,8 +62,8 @@ pub(crate) fn installation(config: &Config) -> Result<(), Failed> {
     match database_file(config).filter(|file| !file.exists()) {
         None => Ok(()),
         Some(file) => Err(Failed::new(format!(
-            "there is no installation here: {} does not exist; start `kijun` once, or say where it \
-             is with --data-dir or --config",
+            "there is no installation here: {} does not exist; say where it is with --data-dir, \
+             --config or KIJUN_STORE_URL (`kijun` alone makes a new one)",
             file.display()
         ))),
     }

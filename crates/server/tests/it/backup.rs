@@ -94,7 +94,7 @@ fn a_backup_without_a_secret_or_an_installation_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let create = ["backup", "create", "--to", "-"];
     assert!(message(&run(folder.path(), &create)).contains("KIJUN_BACKUP_PASSPHRASE"));
-    assert!(message(&with_passphrase(folder.path(), &create)).contains("start `kijun` once"));
+    assert!(message(&with_passphrase(folder.path(), &create)).contains("no installation here"));
     assert!(!folder.path().join("data").exists());
     let nowhere = ["backup", "create", "--to", "-", "--passphrase-file", "/nonexistent"];
     let told = message(&run(folder.path(), &nowhere));

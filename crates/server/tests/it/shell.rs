@@ -175,7 +175,7 @@ fn where_nothing_is_installed_nothing_is_administered() {
         assert!(!refused.status.success());
         let message = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(
-            message.contains("start `kijun` once") && message.contains("--data-dir"),
+            message.contains("no installation here") && message.contains("--data-dir"),
             "{message}"
         );
     }
