@@ -93,14 +93,14 @@ pub(crate) fn wants(webhook: &Webhook, kind: &str) -> bool {
     asked && webhook.disabled_at.is_none()
 }
 
-/// An amount as people read it: to the cent, or to the last decimal where it is less than one.
+/// An amount as people read it: in whole cents, never more than it is, or to the last decimal where it is less than one.
 pub(crate) fn dollars(money: Money) -> String {
     const CENT: i64 = 10_000_000;
     let nanos = money.as_nanos();
     if nanos % CENT != 0 && nanos.unsigned_abs() < CENT.unsigned_abs() {
         return format!("${}", money.to_string().trim_end_matches('0'));
     }
-    let cents = (nanos.saturating_add(CENT / 2)).div_euclid(CENT);
+    let cents = nanos.div_euclid(CENT);
     let (whole, rest) = (cents.div_euclid(100).to_string(), cents.rem_euclid(100));
     let mut grouped = String::with_capacity(whole.len() + 8);
     for (place, digit) in whole.chars().enumerate() {
@@ -134,9 +134,9 @@ mod tests {
             (0, "$0.00"),
             (1_230_000, "$0.00123"),
             (10_000_000, "$0.01"),
-            (999_996_000_000, "$1,000.00"),
+            (999_996_000_000, "$999.99"),
             (1_234_567_890_000_000, "$1,234,567.89"),
-            (12_345_000_000, "$12.35"),
+            (12_345_000_000, "$12.34"),
         ] {
             assert_eq!(dollars(Money::from_nanos(nanos)), text, "{nanos}");
         }

@@ -75,6 +75,12 @@ impl Store {
         let row = sqlx::query("SELECT * FROM project_service WHERE project_id = $1");
         let found = row.bind(id.as_str()).fetch_optional(change.connection()).await?;
         let found = found.as_ref().map(self::service).transpose()?;
+        let is_so = |found: &ProjectServiceRow| {
+            found.service.default_tier == service.default_tier && found.service.tiers == tiers
+        };
+        if found.as_ref().is_some_and(is_so) {
+            return Ok(());
+        }
         sqlx::query(
             "INSERT INTO project_service
              (project_id, organization_id, default_tier, tiers, updated_at)

@@ -138,6 +138,9 @@ impl Store {
             sqlx::query("SELECT * FROM service_objective WHERE organization_id = $1 AND tier = $2");
         let row = row.bind(id).bind(tier.as_str()).fetch_optional(change.connection()).await?;
         let found = row.as_ref().map(self::objective).transpose()?;
+        if found.as_ref().is_some_and(|found| found.objective == objective) {
+            return Ok(());
+        }
         sqlx::query(
             "INSERT INTO service_objective
              (organization_id, tier, availability_ppm, latency_ms, latency_ppm, updated_at)

@@ -164,7 +164,7 @@ fn advice(amount: Money, requested: Money, retry_after: Option<Duration>) -> &'s
     }
     match retry_after {
         Some(SOON) => "Try again when another call has ended",
-        _ => "Wait for the next one, or have the budget raised",
+        _ => "Ask for fewer output tokens, wait for the next one, or have the budget raised",
     }
 }
 
@@ -206,8 +206,8 @@ mod tests {
             "Budget reached for the end user named by the request on model gpt: of $1.00 for this \
              day, $0.9876 is spent and $0.01 reserved by calls under way; this call may cost \
              $0.005. The database does not answer, so this node may spend no more than the $0.10 \
-             that it holds. The day ends at 1970-01-02T00:00:00Z. Wait for the next one, or have the \
-             budget raised."
+             that it holds. The day ends at 1970-01-02T00:00:00Z. Ask for fewer output tokens, wait \
+             for the next one, or have the budget raised."
         );
         let never = reached(LimitScope::Organization, Some("org-1"), 2_000_000_000).to_string();
         assert!(never.ends_with("ask for fewer output tokens, or have the budget raised."));

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use kernel::{Enforcement, Money, Period, Zone};
-use store::{BudgetAlert, BudgetRow, BudgetStanding, NewBudget, NotificationChannel};
+use store::{BudgetAlert, BudgetChange, BudgetRow, BudgetStanding, NewBudget, NotificationChannel};
 
 use super::limits::Scope;
 use super::session::Session;
@@ -16,6 +16,13 @@ pub(super) enum Verb {
     Create(Terms),
     /// List the budgets and how they stand.
     List,
+    /// Give a budget another amount. What was spent of it stays spent.
+    Change {
+        /// Its id.
+        id: String,
+        /// How much may be spent in a period, in US dollars.
+        amount: String,
+    },
     /// Delete a budget.
     Delete {
         /// Its id.
@@ -99,6 +106,10 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
             let heading = ["ID", "SCOPE", "SUBJECT", "MODEL", "PERIOD", "AMOUNT", "SPENT", "KIND"];
             print::table(heading, &rows);
         }
+        Verb::Change { id, amount } => {
+            let to = BudgetChange { amount: Some(money(&amount)?), ..BudgetChange::default() };
+            admission::budgets::change(store, &scope, &id.as_str().into(), to).await?;
+        }
         Verb::Delete { id } => {
             admission::budgets::delete(store, &scope, &id.as_str().into()).await?;
         }
@@ -108,7 +119,6 @@ pub(super) async fn run(verb: Verb, session: Session) -> Result<(), Failed> {
 
 impl Terms {
     fn budget(self) -> Result<NewBudget, Failed> {
-        let amount = Money::parse_dollars(&self.amount);
         Ok(NewBudget {
             scope: self.scope.into(),
             subject: self.subject,
@@ -118,11 +128,16 @@ impl Terms {
                 Every::Month => Period::Month,
             },
             zone: Zone::named(&self.time_zone)?,
-            amount: amount.map_err(|wrong| Failed::new(format!("the amount {wrong}")))?,
+            amount: money(&self.amount)?,
             enforcement: if self.soft { Enforcement::Soft } else { Enforcement::Hard },
             alerts: self.alerts.into_iter().map(BudgetAlert::from).collect(),
         })
     }
+}
+
+fn money(amount: &str) -> Result<Money, Failed> {
+    let amount = Money::parse_dollars(amount);
+    amount.map_err(|wrong| Failed::new(format!("the amount {wrong}")))
 }
 
 impl From<Alert> for BudgetAlert {

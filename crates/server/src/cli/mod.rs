@@ -95,7 +95,7 @@ enum Command {
     /// Add, list, change and remove limits.
     #[command(subcommand)]
     Limits(limits::Verb),
-    /// Make, list and delete budgets: how much money may be spent.
+    /// Make, list, change and delete budgets: how much money may be spent.
     #[command(subcommand)]
     Budgets(budgets::Verb),
     /// Add and list prices.

@@ -34,6 +34,8 @@ fn budgets_are_made_listed_and_deleted() {
     for wrong in ["0", "a", "-1"] {
         assert!(!run(folder.path(), &["budgets", "create", "key", "day", wrong]).status.success());
     }
+    kijun(&["budgets", "change", id, "20"]);
+    assert_eq!(admin(&node, &format!("/budgets/{id}"))["amount"], "20.000000000");
     kijun(&["budgets", "delete", id]);
     assert!(!kijun(&["budgets", "list"]).contains(id));
 }
