@@ -25,7 +25,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(envelope) = Envelope::parse(operation, &body) else { return };
     // Deeper than serde_json reads a value is refused by whoever reads it as one.
     let Ok(Value::Object(mut before)) = serde_json::from_slice::<Value>(&body) else { return };
-    assert!(envelope.n <= 128);
+    // 128 of each prompt at most, and no prompt is shorter than a byte.
+    assert!((1..=128 * body.len() as u64).contains(&envelope.choices));
     for ask_usage in [false, true] {
         let sent = envelope.for_upstream(&body, NAME, ask_usage);
         let mut after = fields(&sent);
