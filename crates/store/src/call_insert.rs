@@ -127,7 +127,7 @@ async fn insert(
     engine: Engine,
     records: &[&CallRecord],
 ) -> Result<bool, StoreError> {
-    for chunk in in_chunks(records) {
+    for chunk in in_chunks(engine, records) {
         let insert = insert_statement(engine, "call", &COLUMNS, chunk.len());
         let sql = format!("{insert} ON CONFLICT (id) DO NOTHING");
         let query = chunk.iter().copied().fold(sqlx::query(AssertSqlSafe(sql)), bind);
@@ -146,7 +146,7 @@ async fn insert_new<'a>(
     records: &[&'a CallRecord],
 ) -> Result<Vec<&'a CallRecord>, StoreError> {
     let mut ids = HashSet::with_capacity(records.len());
-    for chunk in in_chunks(records) {
+    for chunk in in_chunks(engine, records) {
         let insert = insert_statement(engine, "call", &COLUMNS, chunk.len());
         let sql = format!("{insert} ON CONFLICT (id) DO NOTHING RETURNING id");
         let query = chunk.iter().copied().fold(sqlx::query(AssertSqlSafe(sql)), bind);
@@ -166,7 +166,7 @@ async fn insert_origins(
 ) -> Result<(), StoreError> {
     let made = |record: &&&CallRecord| record.response.is_some() || record.batch.is_some();
     let origins: Vec<_> = new.iter().filter(made).collect();
-    for chunk in in_chunks(&origins) {
+    for chunk in in_chunks(engine, &origins) {
         let insert = insert_statement(engine, "call_origin", &ORIGIN_COLUMNS, chunk.len());
         let sql = format!("{insert} ON CONFLICT (call_id) DO NOTHING");
         let query = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, record| {

@@ -152,7 +152,7 @@ pub(crate) async fn add(
     let summed = Summed::of(new, minutes_kept_since(now));
     for rollup in Rollup::ALL {
         let rows: Vec<_> = summed.rows(rollup).iter().collect();
-        for chunk in in_chunks(&rows) {
+        for chunk in in_chunks(engine, &rows) {
             upsert(write, engine, rollup, chunk).await?;
         }
     }

@@ -169,7 +169,7 @@ pub(crate) async fn record(
         sums.entry(key).or_default().add(Level::of(record, objectives.of(organization, tier)));
     }
     let sums: Vec<_> = sums.into_iter().collect();
-    for chunk in in_chunks(&sums) {
+    for chunk in in_chunks(engine, &sums) {
         let insert = insert_statement(engine, "service_level", &COLUMNS, chunk.len());
         let sql = format!(
             "{insert} ON CONFLICT (organization_id, tier, bucket) DO UPDATE SET

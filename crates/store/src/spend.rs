@@ -176,7 +176,7 @@ async fn upsert(
     const COLUMNS: [&str; 4] = ["budget_id", "subject", "period_start", "spent"];
     let rows: Vec<_> = sums.iter().collect();
     let mut now = Sums::new();
-    for chunk in in_chunks(&rows) {
+    for chunk in in_chunks(engine, &rows) {
         let mut sql = insert_statement(engine, "spend", &COLUMNS, chunk.len());
         sql.push_str(&format!(
             " ON CONFLICT (budget_id, subject, period_start) DO UPDATE SET

@@ -321,7 +321,7 @@ async fn amounts<'a>(
     ids.sort_unstable();
     ids.dedup();
     let mut amounts = BTreeMap::new();
-    for ids in in_chunks(&ids) {
+    for ids in in_chunks(engine, &ids) {
         amounts.extend(budget::amounts(connection, engine, ids).await?);
     }
     Ok(amounts)
@@ -346,7 +346,7 @@ async fn leased<'a>(
 ) -> Result<BTreeMap<SpendAccount, Leased>, StoreError> {
     let accounts: Vec<_> = accounts.collect();
     let mut leases: BTreeMap<_, Leased> = BTreeMap::new();
-    for chunk in in_chunks(&accounts) {
+    for chunk in in_chunks(engine, &accounts) {
         let sql = format!(
             "SELECT l.* FROM spend_lease l
              JOIN spend_holder h ON h.holder = l.holder AND h.renewed_at > {}
@@ -375,7 +375,7 @@ pub(crate) async fn of<'a>(
 ) -> Result<Sums, StoreError> {
     let accounts: Vec<_> = accounts.collect();
     let mut leases = Sums::new();
-    for chunk in in_chunks(&accounts) {
+    for chunk in in_chunks(engine, &accounts) {
         let sql = format!(
             "SELECT * FROM spend_lease WHERE holder = {}
                AND (budget_id, subject, period_start) IN (VALUES {})",
@@ -400,7 +400,7 @@ pub(crate) async fn change(
 ) -> Result<(), StoreError> {
     const COLUMNS: [&str; 5] = ["budget_id", "subject", "period_start", "holder", "amount"];
     let rows: Vec<_> = by.iter().collect();
-    for chunk in in_chunks(&rows) {
+    for chunk in in_chunks(engine, &rows) {
         let mut sql = insert_statement(engine, "spend_lease", &COLUMNS, chunk.len());
         sql.push_str(
             " ON CONFLICT (budget_id, subject, period_start, holder)

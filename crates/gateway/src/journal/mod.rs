@@ -32,6 +32,9 @@ pub use steps::{Step, Steps};
 /// Written records that are also kept in memory, so that the mover need not read them back: two
 /// megabytes or so. When the database is too slow for that, it reads the files.
 const FRESH_RECORDS: usize = 4_096;
+/// With so many of them the mover sets out before its period is over: larger batches cost a record
+/// no less, and hold memory and the database's thread for longer at a time.
+const MANY_RECORDS: usize = FRESH_RECORDS / 4;
 
 /// Where calls are settled. One per node; the node's lock on its data directory keeps a second
 /// writer away.
@@ -53,6 +56,8 @@ pub struct Journal {
     /// When nothing waited last.
     even: Mutex<Instant>,
     written: Notify,
+    /// There are [`MANY_RECORDS`].
+    many: Notify,
     carried: watch::Sender<Position>,
     /// Where this process began to write.
     ours: Position,
@@ -154,6 +159,7 @@ impl Journal {
             refused: Mutex::default(),
             lost: AtomicU64::new(0),
             written: Notify::new(),
+            many: Notify::new(),
             carried: watch::Sender::new(start),
             ours: at,
         })
@@ -178,8 +184,11 @@ impl Journal {
         if let Err(error) = writer.append(self, &record) {
             return Err(Box::new((error, record)));
         }
-        writer.remember(record);
+        let many = writer.remember(record) == MANY_RECORDS;
         drop(writer);
+        if many {
+            self.many.notify_one();
+        }
         self.disk.took();
         Ok(())
     }
@@ -290,17 +299,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps what was just written at hand for the mover, while there is room.
-    fn remember(&mut self, record: CallRecord) {
+    /// Keeps what was just written at hand for the mover, while there is room. Returns how many are.
+    fn remember(&mut self, record: CallRecord) -> usize {
         let fresh = &mut self.fresh;
-        if fresh.until.is_some() {
-            return;
-        }
-        if fresh.records.len() < FRESH_RECORDS {
+        if fresh.until.is_none() && fresh.records.len() < FRESH_RECORDS {
             fresh.records.push(record);
         } else {
-            fresh.until = Some(self.last_start);
+            fresh.until.get_or_insert(self.last_start);
         }
+        fresh.records.len()
     }
 
     /// What comes after `at`.

@@ -14,7 +14,8 @@ use store::{Store, StoreError};
 use super::segment::{self, Position};
 use super::{DiskState, Journal, Next, Step, aside, line};
 
-/// How long written records wait before they are carried, and at most before they are flushed.
+/// How long written records wait before they are carried, unless there are many, and at most before
+/// they are flushed.
 const PERIOD: Duration = Duration::from_millis(200);
 /// How long the database may take for a batch. One that has hung answers nothing, not even an
 /// error.
@@ -60,7 +61,7 @@ impl Mover {
                 Ok(()) => {
                     pause = PERIOD;
                     self.journal.written.notified().await;
-                    tokio::time::sleep(PERIOD).await;
+                    let _ = tokio::time::timeout(PERIOD, self.journal.many.notified()).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "settled calls wait in the journal until the database answers");

@@ -141,8 +141,9 @@ impl Loader {
         let table = self.tables.get(number).ok_or_else(|| broken("it has rows of no table"))?;
         let columns = table.quoted();
         let columns: Vec<_> = columns.iter().map(String::as_str).collect();
-        for rows in in_chunks(&rows) {
-            let sql = insert_statement(self.database.engine(), &table.name, &columns, rows.len());
+        let engine = self.database.engine();
+        for rows in in_chunks(engine, &rows) {
+            let sql = insert_statement(engine, &table.name, &columns, rows.len());
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for row in rows {
                 for (value, column) in row.iter().zip(&table.columns) {
