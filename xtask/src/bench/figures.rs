@@ -8,14 +8,18 @@ use super::target::Kind;
 pub(super) struct Case {
     pub(super) connections: usize,
     pub(super) stream: bool,
+    /// Calls per second; without it, as many as are answered.
+    pub(super) rate: Option<u32>,
 }
 
 /// Every load, in the order of [`Target::loads`].
-pub(super) const CASES: [Case; 4] = [
-    Case { connections: 32, stream: false },
-    Case { connections: 32, stream: true },
-    Case { connections: 1, stream: false },
-    Case { connections: 1, stream: true },
+pub(super) const CASES: [Case; 5] = [
+    Case { connections: 32, stream: false, rate: None },
+    Case { connections: 32, stream: true, rate: None },
+    Case { connections: 1, stream: false, rate: None },
+    Case { connections: 1, stream: true, rate: None },
+    // All targets at the same rate, which each of them holds.
+    Case { connections: 32, stream: false, rate: Some(5_000) },
 ];
 
 /// The figures of one target.
@@ -23,7 +27,7 @@ pub(super) const CASES: [Case; 4] = [
 pub(super) struct Target {
     pub(super) kind: Kind,
     /// One per case.
-    pub(super) loads: [Load; 4],
+    pub(super) loads: [Load; CASES.len()],
     pub(super) idle_mb: Vec<f64>,
     pub(super) busy_mb: Vec<f64>,
     pub(super) start_s: Vec<f64>,

@@ -28,6 +28,9 @@ pub struct Options {
     /// Asks for streams.
     #[arg(long)]
     pub(super) stream: bool,
+    /// How many calls a second all connections send together; without it, as many as are answered.
+    #[arg(long)]
+    pub(super) rate: Option<u32>,
     /// The API key.
     #[arg(long)]
     pub(super) key: String,
@@ -79,10 +82,10 @@ async fn send(options: &Options) -> Report {
     let start = Instant::now();
     let end = start + Duration::from_millis(options.millis);
     let workers: Vec<_> = (0..options.connections)
-        .map(|_| {
+        .map(|number| {
             let call =
                 Call { port: options.port, stream: options.stream, request: Arc::clone(&request) };
-            tokio::spawn(call.repeat(end))
+            tokio::spawn(call.repeat(Pace::of(options, number, start), end))
         })
         .collect();
     let mut all = Tally::default();
@@ -116,6 +119,27 @@ fn request(options: &Options) -> Vec<u8> {
     .into_bytes()
 }
 
+/// When a connection sends its calls: evenly, and between those of the others.
+struct Pace {
+    next: Option<Instant>,
+    gap: Duration,
+}
+
+impl Pace {
+    fn of(options: &Options, connection: usize, start: Instant) -> Self {
+        let Some(rate) = options.rate else { return Self { next: None, gap: Duration::ZERO } };
+        let calls = |calls: usize| Duration::from_secs_f64(calls as f64 / f64::from(rate));
+        Self { next: Some(start + calls(connection)), gap: calls(options.connections) }
+    }
+
+    /// Waits for the next call's turn. A turn that was missed is not made up for.
+    async fn turn(&mut self) {
+        let Some(next) = self.next else { return };
+        tokio::time::sleep_until(next.into()).await;
+        self.next = Some((next + self.gap).max(Instant::now()));
+    }
+}
+
 struct Call {
     port: u16,
     stream: bool,
@@ -123,10 +147,11 @@ struct Call {
 }
 
 impl Call {
-    async fn repeat(self, end: Instant) -> Tally {
+    async fn repeat(self, mut pace: Pace, end: Instant) -> Tally {
         let mut tally = Tally::default();
         let mut connection = None;
         loop {
+            pace.turn().await;
             let start = Instant::now();
             match tokio::time::timeout(PATIENCE, self.once(&mut connection)).await {
                 Ok(Ok(())) => tally.latencies.push(start.elapsed()),
@@ -211,7 +236,7 @@ mod tests {
     use crate::bench::mock;
 
     fn options(port: u16, stream: bool) -> Options {
-        Options { port, connections: 4, millis: 50, stream, key: "k".to_owned() }
+        Options { port, connections: 4, millis: 50, stream, rate: None, key: "k".to_owned() }
     }
 
     #[tokio::test]
@@ -222,6 +247,14 @@ mod tests {
             assert_eq!((report.errors, report.first_error), (0, None));
             assert!(report.calls >= 4 && report.p50_ms > 0.0 && report.p99_ms >= report.p50_ms);
         }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_sent_than_the_rate_allows() {
+        let port = mock::tests::started().await;
+        let report = send(&Options { rate: Some(100), ..options(port, false) }).await;
+        // Five in the time, and one for each of four connections that was waiting when it ended.
+        assert!(report.errors == 0 && (4..=9).contains(&report.calls), "{report:?}");
     }
 
     #[tokio::test]

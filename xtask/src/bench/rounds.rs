@@ -121,6 +121,7 @@ impl Running {
         command.args(["--connections", &case.connections.to_string()]);
         command.args(["--millis", &time.as_millis().to_string(), "--key", KEY]);
         command.args(case.stream.then_some("--stream")).stdout(Stdio::piped());
+        command.args(case.rate.map(|rate| format!("--rate={rate}")));
         let mut load = Process::start("load", &mut command, folder.path())?;
 
         let end = Instant::now() + time + Duration::from_secs(20);
