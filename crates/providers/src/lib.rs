@@ -29,7 +29,7 @@ pub use config::ConfigError;
 pub use failure::Failure;
 pub use outbound::Outbound;
 pub use rack::Rack;
-pub use transport::{Reach, Transport, TransportConfig, net};
+pub use transport::{Reach, Transport, TransportConfig, WriteTurn, net};
 
 use futures_util::future::BoxFuture;
 use kernel::Operation;

@@ -6,14 +6,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use providers::WriteTurn;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use crate::places::Place;
 
-/// A connection that breaks when nothing of what waits to be sent goes out for too long.
+/// A connection that breaks when nothing of what waits to be sent goes out for too long, and writes
+/// in its turn.
 pub(crate) struct Reading<S> {
     stream: S,
+    turn: WriteTurn,
     patience: Option<Duration>,
     /// Since nothing goes out. Only a connection that is stuck has a timer.
     stuck: Option<Pin<Box<Sleep>>>,
@@ -23,8 +26,8 @@ pub(crate) struct Reading<S> {
 
 impl<S> Reading<S> {
     /// Watches a connection; without patience it waits for ever.
-    pub(crate) const fn new(stream: S, patience: Option<Duration>, place: Option<Place>) -> Self {
-        Self { stream, patience, stuck: None, _place: place }
+    pub(crate) fn new(stream: S, patience: Option<Duration>, place: Option<Place>) -> Self {
+        Self { stream, turn: WriteTurn::default(), patience, stuck: None, _place: place }
     }
 
     /// What an attempt to send brought, unless it is one too many.
@@ -61,6 +64,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Reading<S> {
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.turn.poll(context));
         let attempt = Pin::new(&mut self.stream).poll_write(context, data);
         self.judge(attempt, context)
     }
@@ -70,6 +74,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Reading<S> {
         context: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.turn.poll(context));
         let attempt = Pin::new(&mut self.stream).poll_write_vectored(context, data);
         self.judge(attempt, context)
     }

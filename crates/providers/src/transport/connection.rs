@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -23,6 +23,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::TransportError;
 use super::gate::Gate;
+use super::turn::WriteTurn;
 
 /// A connection with at most one request under way.
 pub(super) struct Connection {
@@ -42,7 +43,7 @@ impl Connection {
     /// Prepares a fresh socket for requests.
     pub(super) async fn new(stream: Stream) -> Result<Box<Self>, TransportError> {
         let gate = Arc::new(Gate::default());
-        let socket = Socket { stream, gate: Arc::clone(&gate) };
+        let socket = Socket { stream, turn: WriteTurn::default(), gate: Arc::clone(&gate) };
         let (sender, http) = http1::Builder::new()
             .handshake(TokioIo::new(socket))
             .await
@@ -185,9 +186,10 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A stream that notes when bytes arrive.
+/// A stream that notes when bytes arrive, and writes in its turn.
 struct Socket {
     stream: Stream,
+    turn: WriteTurn,
     gate: Arc<Gate>,
 }
 
@@ -212,22 +214,24 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().stream {
+        ready!(self.turn.poll(cx));
+        match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Stream::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
         }
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().stream {
+        ready!(self.turn.poll(cx));
+        match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
             Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
         }

@@ -10,11 +10,13 @@ mod gate;
 mod pool;
 mod reach;
 mod tls;
+mod turn;
 mod url;
 
 pub(crate) use body::{ResponseBody, Unread};
 pub(crate) use pool::Host;
 pub use reach::{Reach, net};
+pub use turn::WriteTurn;
 pub(crate) use url::{BaseUrl, segment};
 
 use std::collections::HashMap;
