@@ -17,19 +17,27 @@ use crate::places::Place;
 pub(crate) struct Reading<S> {
     stream: S,
     turn: WriteTurn,
-    patience: Option<Duration>,
-    /// Since nothing goes out. Only a connection that is stuck has a timer.
-    stuck: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
     /// Its place, for as long as it is there: a WebSocket outlives the HTTP that it began with.
     _place: Option<Place>,
+}
+
+/// How long nothing may go out; `None`: for ever.
+struct Patience {
+    lasts: Option<Duration>,
+    /// Since nothing goes out. Only a connection that is stuck has a timer.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Reading<S> {
     /// Watches a connection; without patience it waits for ever.
     pub(crate) fn new(stream: S, patience: Option<Duration>, place: Option<Place>) -> Self {
-        Self { stream, turn: WriteTurn::default(), patience, stuck: None, _place: place }
+        let patience = Patience { lasts: patience, stuck: None };
+        Self { stream, turn: WriteTurn::default(), patience, _place: place }
     }
+}
 
+impl Patience {
     /// What an attempt to send brought, unless it is one too many.
     fn judge<T>(
         &mut self,
@@ -40,10 +48,10 @@ impl<S> Reading<S> {
             self.stuck = None;
             return attempt;
         }
-        let Some(patience) = self.patience else { return Poll::Pending };
-        let timer = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let Some(lasts) = self.lasts else { return Poll::Pending };
+        let timer = self.stuck.get_or_insert_with(|| Box::pin(sleep(lasts)));
         ready!(timer.as_mut().poll(context));
-        let message = format!("the client read nothing for {} s", patience.as_secs());
+        let message = format!("the client read nothing for {} s", lasts.as_secs());
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
     }
 }
@@ -60,23 +68,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Reading<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Reading<S> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.turn.poll(context));
-        let attempt = Pin::new(&mut self.stream).poll_write(context, data);
-        self.judge(attempt, context)
+        let Self { stream, turn, patience, .. } = self.get_mut();
+        turn.write(context, |context| {
+            patience.judge(Pin::new(stream).poll_write(context, data), context)
+        })
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.turn.poll(context));
-        let attempt = Pin::new(&mut self.stream).poll_write_vectored(context, data);
-        self.judge(attempt, context)
+        let Self { stream, turn, patience, .. } = self.get_mut();
+        turn.write(context, |context| {
+            patience.judge(Pin::new(stream).poll_write_vectored(context, data), context)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -85,12 +95,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Reading<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let attempt = Pin::new(&mut self.stream).poll_flush(context);
-        self.judge(attempt, context)
+        self.patience.judge(attempt, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let attempt = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.judge(attempt, context)
+        self.patience.judge(attempt, context)
     }
 }
 

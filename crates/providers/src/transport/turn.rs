@@ -6,21 +6,32 @@
 //! of many calls come one upon the other, and find their readers awake. On a node with nothing
 //! else to do it goes out at once.
 
-use std::future::Future as _;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-/// Whether a connection's next write has waited for its turn.
+/// Whether it is a connection's turn to write.
 #[derive(Debug, Default)]
 pub struct WriteTurn {
-    waited: bool,
+    come: bool,
 }
 
 impl WriteTurn {
-    /// Pending once, until all tasks that are ready have been polled; then ready for one write.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.waited = !self.waited;
-        if self.waited { pin!(tokio::task::yield_now()).poll(context) } else { Poll::Ready(()) }
+    /// Writes when all tasks that are ready have been polled: pending once before each write that
+    /// goes out. One that the socket has no room for keeps its turn, so that it waits for room alone.
+    pub fn write<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if !self.come {
+            self.come = true;
+            if pin!(tokio::task::yield_now()).poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        let outcome = write(context);
+        self.come = outcome.is_pending();
+        outcome
     }
 }
 
@@ -28,6 +39,7 @@ impl WriteTurn {
 mod tests {
     use std::future::poll_fn;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use super::*;
 
@@ -40,7 +52,7 @@ mod tests {
                 let mut turn = WriteTurn::default();
                 for _ in 0..2 {
                     log.lock().unwrap().push(("answered", call));
-                    poll_fn(|context| turn.poll(context)).await;
+                    poll_fn(|context| turn.write(context, |_| Poll::Ready(()))).await;
                     log.lock().unwrap().push(("written", call));
                 }
             })
@@ -52,5 +64,20 @@ mod tests {
         assert_eq!(order[..3], ["answered"; 3]);
         assert_eq!(order.iter().filter(|what| **what == "written").count(), 6);
         assert_eq!(order[9..], ["written"; 3], "the second writes waited for their turn, too");
+    }
+
+    /// However often it is tried: an HTTP connection tries more than once each time it is polled.
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_finds_no_room_sleeps_until_there_is_some() {
+        let (mut turn, mut polls) = (WriteTurn::default(), 0);
+        let stuck = poll_fn(|context| {
+            polls += 1;
+            assert!(polls < 10, "it spins");
+            for _ in 0..2 {
+                assert!(turn.write(context, |_| Poll::<()>::Pending).is_pending());
+            }
+            Poll::<()>::Pending
+        });
+        tokio::time::timeout(Duration::from_secs(60), stuck).await.unwrap_err();
     }
 }
